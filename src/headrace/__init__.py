@@ -1,0 +1,1 @@
+"""Headrace: LLM applications in which everything streams."""

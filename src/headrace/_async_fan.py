@@ -1,0 +1,337 @@
+"""Fan-out, async: several lanes at once, as tasks; branches merged as their chunks come.
+
+Twin of `_sync_fan.py`. A branch that may wait gets one task for its whole stream, unless it is the
+only one and its input is at hand. Every task is awaited before control returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+from ._async import abandon, close_streams, open_step
+from ._gate import Gate, alane, alent
+from ._sync_fan import AHEAD, branch_machine, close_machines
+from .flow import Branch, Folded, Machine, Once
+from .run import Run
+
+__all__ = ["fan_out", "gather", "gather_as_done"]
+
+
+async def settle(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel what still runs and wait for all of it, even while being cancelled oneself."""
+    cancelled: asyncio.CancelledError | None = None
+    left = [task for task in tasks if not task.done()]
+    for task in left:
+        task.cancel()
+    while left:
+        try:
+            await asyncio.wait(left)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        left = [task for task in left if not task.done()]
+    if cancelled is not None:
+        raise cancelled
+
+
+# ------------------------------------------------------------------ gather
+
+
+def _lanes(
+    work: Callable[[int], Awaitable[Any]], count: int, gate: Gate | None
+) -> list[asyncio.Task[Any]]:
+    async def job(number: int) -> Any:
+        async with alane(gate):
+            return await work(number)
+
+    jobs: list[Coroutine[Any, Any, Any]] = [
+        job(number) if gate is not None else _awaited(work, number) for number in range(count)
+    ]
+    return [asyncio.create_task(coroutine) for coroutine in jobs]
+
+
+async def _awaited(work: Callable[[int], Awaitable[Any]], number: int) -> Any:
+    return await work(number)
+
+
+async def gather(
+    work: Callable[[int], Awaitable[Any]],
+    count: int,
+    *,
+    gate: Gate | None = None,
+    keep_errors: bool = False,
+) -> list[Any]:
+    """The values of `work(0)` … `work(count - 1)`, at their places, all at once or as `gate` lets.
+
+    At the first failure the others are cancelled and awaited, then the failure of the lowest
+    number is raised; with `keep_errors` each failure is the result at its place.
+    """
+    if count == 0:
+        return []
+    if count == 1 and gate is None and not keep_errors:
+        return [await work(0)]
+    async with alent(gate):
+        tasks = _lanes(work, count, gate)
+        try:
+            when = asyncio.ALL_COMPLETED if keep_errors else asyncio.FIRST_EXCEPTION
+            await asyncio.wait(tasks, return_when=when)
+        finally:
+            await settle(tasks)
+    failures = [task.exception() for task in tasks if not task.cancelled()]
+    first = next((error for error in failures if error is not None), None)
+    if first is not None and (not keep_errors or not isinstance(first, Exception)):
+        raise first
+    return [task.exception() or task.result() for task in tasks]
+
+
+async def gather_as_done(
+    work: Callable[[int], Awaitable[Any]],
+    count: int,
+    *,
+    gate: Gate | None = None,
+    keep_errors: bool = False,
+) -> AsyncIterator[tuple[int, Any]]:
+    """Pairs of number and value in the order in which they get done. Closing it early cancels and
+    awaits the rest."""
+    done: deque[int] = deque()
+    ready = asyncio.Event()
+    async with alent(gate):
+        tasks = _lanes(work, count, gate)
+        for number, task in enumerate(tasks):
+            task.add_done_callback(lambda _, n=number: (done.append(n), ready.set()))  # type: ignore[misc]
+        try:
+            for _ in range(count):
+                while not done:
+                    ready.clear()
+                    await ready.wait()
+                number = done.popleft()
+                error = tasks[number].exception()
+                if error is not None and not keep_errors:
+                    raise error
+                yield number, error or tasks[number].result()
+        finally:
+            await settle(tasks)
+
+
+# ------------------------------------------------------------------ fan-out
+
+
+class _Signal:
+    """Something changed: whoever waits looks again."""
+
+    __slots__ = ("_loop", "_waiters")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def notify(self) -> None:
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    async def wait(self) -> None:
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+
+class _Tee:
+    """One source read by several lanes; whoever needs the next chunk pulls it for all.
+
+    A reader that has begun is at most `AHEAD` chunks behind the one in front.
+    """
+
+    def __init__(self, source: Any, readers: int) -> None:
+        self._fold = source.fold if type(source) is Folded else None
+        self._source = source.__aiter__()
+        self._queues: list[deque[Any]] = [deque() for _ in range(readers)]
+        self._begun = [False] * readers
+        self._changed = _Signal()
+        self._pulling = False
+        self._end: BaseException | None = None
+
+    def reader(self, index: int) -> Any:
+        reader = self._read(index)
+        return reader if self._fold is None else Folded(reader, self._fold)
+
+    async def _read(self, index: int) -> AsyncIterator[Any]:
+        queue = self._queues[index]
+        self._begun[index] = True
+        try:
+            while True:
+                if queue:
+                    chunk = queue.popleft()
+                    self._changed.notify()
+                    yield chunk
+                elif self._end is not None:
+                    if isinstance(self._end, StopAsyncIteration):
+                        return
+                    raise self._end
+                elif self._pulling or self._full():
+                    await self._changed.wait()
+                else:
+                    await self._pull()
+        finally:  # one that reads no more holds nobody back
+            self._begun[index] = False
+            self._changed.notify()
+
+    def _full(self) -> bool:
+        pairs = zip(self._queues, self._begun, strict=True)
+        return any(begun and len(queue) >= AHEAD for queue, begun in pairs)
+
+    async def _pull(self) -> None:
+        self._pulling = True
+        try:
+            chunk = await anext(self._source)
+        except BaseException as error:
+            self._end = error
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        else:
+            for queue in self._queues:
+                queue.append(chunk)
+        finally:
+            self._pulling = False
+            self._changed.notify()
+
+
+class _Hub:
+    """Where lanes put outputs and the consumer takes them, a batch at a time."""
+
+    def __init__(self, lanes: int) -> None:
+        self._room = _Signal()
+        self._ready = _Signal()
+        self._outputs: list[Any] = []
+        self._lanes = lanes
+        self._failure: BaseException | None = None
+
+    async def put(self, output: Any) -> None:
+        while len(self._outputs) >= AHEAD:
+            await self._room.wait()
+        self._outputs.append(output)
+        self._ready.notify()
+
+    def ended(self, failure: BaseException | None) -> None:
+        self._lanes -= 1
+        self._failure = self._failure or failure
+        self._ready.notify()
+
+    async def batches(self) -> AsyncIterator[list[Any]]:
+        """Until every lane has ended; a lane's failure comes after what was put before it."""
+        while True:
+            if self._outputs:
+                batch, self._outputs = self._outputs, []
+                self._room.notify()
+                yield batch
+            elif self._failure is not None:
+                raise self._failure
+            elif not self._lanes:
+                return
+            else:
+                await self._ready.wait()
+
+
+def fan_out(self: Any, branches: Sequence[Branch], source: Any, run: Run) -> AsyncIterator[Any]:
+    """Stream `source` through all branches; outputs come as each has them, in no fixed order
+    between branches, in order within one."""
+    machines: list[tuple[Machine, Callable[[Any], Any]]] = []
+    waiting: list[Branch] = []
+    for branch in branches:
+        machine = branch_machine(branch, source, run)
+        if machine is None:
+            waiting.append(branch)
+        else:
+            machines.append((machine, branch.wrap))
+    if not waiting:
+        return _pushed(self, machines, source)
+    if len(waiting) == 1 and type(source) is Once:
+        return _beside(self, machines, waiting[0], source, run)
+    return _tasked(self, machines, waiting, source, run)
+
+
+async def _pushed(self: Any, machines: Sequence[Any], source: Any) -> AsyncIterator[Any]:
+    feeds = [(machine.feed, wrap) for machine, wrap in machines]
+    try:
+        async for chunk in source:
+            for feed, wrap in feeds:
+                for output in feed(chunk):
+                    yield wrap(output)
+        for machine, wrap in machines:
+            for output in machine.finish():
+                yield wrap(output)
+    finally:
+        close_machines(machines)
+
+
+async def _beside(
+    self: Any, machines: Sequence[Any], branch: Branch, source: Once, run: Run
+) -> AsyncIterator[Any]:
+    stream = open_step(branch.node, source.again(), run, tag=branch.tag)
+    pushed = _pushed(self, machines, source)
+    run.streams.append((pushed, self, None))
+    async for output in pushed:
+        yield output
+    wrap = branch.wrap
+    async for chunk in stream:
+        yield wrap(chunk)
+
+
+async def _tasked(
+    self: Any, machines: Sequence[Any], waiting: Sequence[Branch], source: Any, run: Run
+) -> AsyncIterator[Any]:
+    once = type(source) is Once
+    lanes = len(waiting) + (1 if machines and not once else 0)
+    tee = None if once else _Tee(source, lanes)
+    hub = _Hub(lanes)
+    works = []
+    for index, branch in enumerate(waiting):
+        inner = run.fork()
+        given = source.again() if tee is None else tee.reader(index)
+        if tee is not None:
+            inner.streams.append((given.source if type(given) is Folded else given, None, None))
+        works.append((open_step(branch.node, given, inner, tag=branch.tag), branch.wrap, inner))
+    if machines and tee is not None:
+        inner, given = run.fork(), tee.reader(lanes - 1)
+        pushed = _pushed(self, machines, given)
+        inner.streams += [(getattr(given, "source", given), None, None), (pushed, self, None)]
+        works.append((pushed, _same, inner))
+    async with alent(run.gate):
+        tasks = [asyncio.create_task(_lane(self, *work, hub)) for work in works]
+        batches = hub.batches()
+        try:
+            if once:
+                for machine, wrap in machines:
+                    for output in (*machine.feed(source.value), *machine.finish()):
+                        yield wrap(output)
+            async for batch in batches:
+                for output in batch:
+                    yield output
+        finally:
+            await settle(tasks)
+            await batches.aclose()  # type: ignore[attr-defined]
+
+
+def _same(chunk: Any) -> Any:
+    return chunk
+
+
+async def _lane(self: Any, stream: AsyncIterator[Any], wrap: Any, run: Run, hub: _Hub) -> None:
+    failure: BaseException | None = None
+    try:
+        async with alane(run.gate):
+            async for chunk in stream:
+                await hub.put(wrap(chunk))
+            await close_streams(run)
+    except asyncio.CancelledError as error:
+        await abandon(self, error, run)
+        raise
+    except BaseException as error:
+        await abandon(self, error, run)
+        failure = error
+    finally:
+        hub.ended(failure)

@@ -1,0 +1,189 @@
+"""`max_concurrency` as one object: an int that also counts who works.
+
+A *lane* is one line of control of a run (a batch item, a branch of a parallel). A lane holds a
+permit while it works and lends it while it waits for lanes of its own, so a bound of 1 cannot
+deadlock however deep the graph is. Waiters may be threads and tasks of any loop at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+__all__ = ["Gate", "lane", "alane", "lent", "alent"]
+
+
+class Gate(int):
+    """The bound itself, usable wherever the number is; shared by everything it bounds."""
+
+    _lock: threading.Lock
+    _free: int
+    _waiters: deque[Callable[[], bool]]
+
+    def __new__(cls, limit: int) -> Gate:
+        self = super().__new__(cls, limit)
+        self._lock = threading.Lock()
+        self._free = limit
+        self._waiters = deque()
+        return self
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        return (int, (int(self),))
+
+    def _take(self, wake: Callable[[], bool]) -> bool:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            self._waiters.append(wake)
+            return False
+
+    def release(self) -> None:
+        """Give one permit back: to the longest waiter that still wants it, else to the pool."""
+        with self._lock:
+            while self._waiters:
+                if self._waiters.popleft()():
+                    return
+            self._free += 1
+
+    def acquire(self) -> None:
+        """Block this thread until a permit is free."""
+        ready = threading.Lock()
+        ready.acquire()
+        wanted = [True]
+
+        def wake() -> bool:
+            ready.release()
+            return wanted[0]
+
+        if self._take(wake):
+            return
+        try:
+            ready.acquire()
+        except BaseException:  # Ctrl-C while waiting: a permit handed over now goes on to the next
+            with self._lock:
+                wanted[0] = False
+                handed = not ready.locked()
+            if handed:
+                self.release()
+            raise
+
+    async def aacquire(self) -> None:
+        """Suspend this task until a permit is free."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        state = {"wanted": True, "handed": False}
+
+        def settle() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        def wake() -> bool:  # called under the lock, from any thread
+            if not state["wanted"]:
+                return False
+            state["handed"] = True
+            loop.call_soon_threadsafe(settle)
+            return True
+
+        if self._take(wake):
+            return
+        try:
+            await ready
+        except BaseException:
+            with self._lock:
+                state["wanted"] = False
+                handed = state["handed"]
+            if handed:
+                self.release()
+            raise
+
+
+class _Permit:
+    """A lane's hold on a gate, lent once at a time (its code may fan out from two threads)."""
+
+    __slots__ = ("_held", "_lock", "gate")
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self._held = True
+        self._lock = threading.Lock()
+
+    def give(self) -> bool:
+        """Release the gate if this permit still holds it."""
+        with self._lock:
+            held, self._held = self._held, False
+        if held:
+            self.gate.release()
+        return held
+
+    def taken(self) -> None:
+        self._held = True
+
+
+_lane: ContextVar[_Permit | None] = ContextVar("headrace_lane", default=None)
+
+
+@contextmanager
+def lane(gate: Gate | None) -> Iterator[None]:
+    """Be a lane of `gate` for the block (of one thread or task): work under a permit of it."""
+    if gate is None:
+        yield
+        return
+    gate.acquire()
+    permit = _Permit(gate)
+    token = _lane.set(permit)
+    try:
+        yield
+    finally:
+        _lane.reset(token)
+        permit.give()
+
+
+@contextmanager
+def lent(gate: Gate | None) -> Iterator[None]:
+    """Wait in the block for lanes of one's own: they may have this lane's permit meanwhile."""
+    permit = None if gate is None else _lane.get()
+    lends = permit is not None and permit.give()
+    try:
+        yield
+    finally:
+        if lends and permit is not None:
+            permit.gate.acquire()
+            permit.taken()
+
+
+@asynccontextmanager
+async def alane(gate: Gate | None) -> AsyncIterator[None]:
+    """`lane` for a task."""
+    if gate is None:
+        yield
+        return
+    await gate.aacquire()
+    permit = _Permit(gate)
+    token = _lane.set(permit)
+    try:
+        yield
+    finally:
+        _lane.reset(token)
+        permit.give()
+
+
+@asynccontextmanager
+async def alent(gate: Gate | None) -> AsyncIterator[None]:
+    """`lent` for a task."""
+    permit = None if gate is None else _lane.get()
+    lends = permit is not None and permit.give()
+    try:
+        yield
+    finally:
+        if lends and permit is not None:
+            await permit.gate.aacquire()
+            permit.taken()

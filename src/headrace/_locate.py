@@ -1,0 +1,74 @@
+"""Which step an exception came from, found when it has already happened: the path of the chunks
+carries no bookkeeping for it.
+
+The traceback knows the frames; a frame belongs to the runnable in its local `self`, or to the one
+that opened the generator whose frame it is. The innermost such runnable is the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["locate", "path_to"]
+
+_MARK = "In step "
+
+
+def frame_of(stream: Any) -> Any:
+    """The frame of a generator of either colour, kept while it may still raise."""
+    return getattr(stream, "gi_frame", None) or getattr(stream, "ag_frame", None)
+
+
+def _steps_of(error: BaseException, streams: list[Any]) -> Iterator[Any]:
+    opened = {id(frame): node for _, node, frame in streams if frame is not None}
+    traceback = error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if id(frame) in opened:
+            yield opened[id(frame)]
+        else:
+            owner = frame.f_locals.get("self")
+            if hasattr(type(owner), "_in_open"):
+                yield owner
+        traceback = traceback.tb_next
+
+
+def path_to(root: Any, target: Any) -> str | None:
+    """`name/label:name/…` from `root` down to `target`, or None if it is not below."""
+    stack: list[tuple[Any, str]] = [(root, root.get_name())]
+    seen = set()
+    while stack:
+        node, path = stack.pop()
+        if node is target:
+            return path
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        for label, child in reversed(node._children()):
+            name = child.get_name()
+            stack.append((child, f"{path}/{label}:{name}" if label else path))
+    return None
+
+
+def locate(error: BaseException, root: Any, streams: list[Any]) -> None:
+    """Add a note that names the step; where an inner root has noted its part, complete that."""
+    path = None
+    for node in _steps_of(error, streams):
+        path = path_to(root, node) or path
+    if path is None:
+        return
+    notes: list[str] = getattr(error, "__notes__", [])
+    tail = path.rpartition("/")[2].rpartition(":")[2]
+    for index, note in enumerate(notes):
+        inner = note.removeprefix(_MARK)
+        if inner is note:
+            continue
+        if inner == path or path.endswith((f"/{inner}", f":{inner}")):
+            notes[index] = f"{_MARK}{path}"
+            return
+        if inner.startswith(f"{tail}/"):
+            notes[index] = f"{_MARK}{path}{inner.removeprefix(tail)}"
+            return
+    if path != root.get_name():
+        error.add_note(f"{_MARK}{path}")

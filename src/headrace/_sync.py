@@ -1,0 +1,387 @@
+"""The sync driver: opens, pulls and closes streams, runs plans, taps observed runs.
+
+Twin of `_async.py`, the same names in the same order. It executes and never decides: order and
+failure policy live in Plans, what a chunk becomes in Each and Op. Fan-out is in `_sync_fan.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ._locate import frame_of, locate
+from .flow import EMPTY, Collect, Emit, Folded, Forward, Machine, Once, Outcome, fold_chunks
+from .run import Run, _current, begin
+
+_END = object()
+
+
+# ------------------------------------------------------------------ sources
+
+
+def fold_source(source: Any) -> Any:
+    """The whole value of a source; reads it to its end."""
+    if type(source) is Once:
+        return source.value
+    chunks = list(source)
+    return fold_chunks(source.fold if type(source) is Folded else None, chunks)
+
+
+class Heard:
+    """A source that keeps what went by and can be asked to begin; used where a run is observed."""
+
+    __slots__ = ("_fold", "_ready", "_source", "seen")
+
+    def __init__(self, source: Any) -> None:
+        self._fold = source.fold if type(source) is Folded else None
+        self._source = iter(source)
+        self._ready: list[Any] = []
+        self.seen: list[Any] = []
+
+    def prime(self) -> None:
+        """Pull the first chunk, so that what feeds a step starts before the step does."""
+        chunk = next(self, _END)
+        if chunk is not _END:
+            self._ready.append(chunk)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._ready:
+            return self._ready.pop()
+        chunk = next(self._source)
+        self.seen.append(chunk)
+        return chunk
+
+    def value(self) -> Any:
+        return fold_chunks(self._fold, self.seen)
+
+
+class Replay:
+    """A plan's input, readable from its start until a chunk of the output has been handed on."""
+
+    __slots__ = ("_kept", "_keeping", "_source", "failure", "fold", "once")
+
+    def __init__(self, source: Any) -> None:
+        self.once = source if type(source) is Once else None
+        self.fold = source.fold if type(source) is Folded else None
+        self._source = iter(source)
+        self._kept: list[Any] = []
+        self._keeping = True
+        self.failure: BaseException | None = None
+
+    def again(self) -> Any:
+        if self.once is not None:
+            return self.once.again()
+        reader = self._read()
+        return reader if self.fold is None else Folded(reader, self.fold)
+
+    def _read(self) -> Iterator[Any]:
+        yield from list(self._kept)
+        try:
+            for chunk in self._source:
+                if self._keeping:
+                    self._kept.append(chunk)
+                yield chunk
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def forget(self) -> None:
+        """Starting over is no longer possible: keep nothing more."""
+        self._keeping = False
+        self._kept.clear()
+
+
+# ------------------------------------------------------------------ closing
+
+
+def close_streams(run: Run, primary: BaseException | None = None) -> None:
+    """Close what a run opened, last first, all of it whatever fails.
+
+    A failure while closing is raised when all are closed; beside a primary exception, which the
+    consumer must get as it is, it becomes a note on that.
+    """
+    failure: BaseException | None = None
+    streams = run.streams
+    while streams:
+        stream = streams.pop()[0]
+        close = getattr(stream, "close", None)
+        if close is None:
+            continue
+        try:
+            close()
+        except BaseException as error:
+            failure = failure or error
+    if failure is None or failure is primary:
+        return
+    if isinstance(primary, Exception) and isinstance(failure, Exception):
+        primary.add_note(f"While closing the stream after this error: {failure!r}")
+        return
+    raise failure
+
+
+# ------------------------------------------------------------------ steps
+
+
+def open_step(
+    node: Any, source: Any, run: Run, kw: Mapping[str, Any] = EMPTY, tag: str | None = None
+) -> Iterator[Any]:
+    """Open a step below `run`, registered for closing; nothing has been pulled yet."""
+    while node._transparent:
+        node, run, kw = node._unwrap(run, kw)
+    if run.observed:
+        return tap(node, node._in_open, source, run.child(node, tag), kw)
+    stream: Iterator[Any] = node._in_open(source, run, kw)
+    run.streams.append((stream, node, frame_of(stream)))
+    return stream
+
+
+def value_step(
+    node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY, tag: str | None = None
+) -> Any:
+    """Invoke a step below `run`."""
+    while node._transparent:
+        node, run, kw = node._unwrap(run, kw)
+    if run.observed:
+        return tap_value(node, node._in_value, value, run.child(node, tag), kw)
+    return node._in_value(value, run, kw)
+
+
+def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY) -> Any:
+    """`invoke` as the fold of the stream; what it opened is closed when it returns."""
+    inner = run.fork()
+    try:
+        stream = node._open(Once(value), inner, kw)
+        inner.streams.append((stream, node, frame_of(stream)))
+        result = fold_chunks(node._fold, list(stream))
+    except BaseException as error:
+        abandon(node, error, inner)
+        raise
+    close_streams(inner)
+    return result
+
+
+def abandon(node: Any, error: BaseException, run: Run) -> None:
+    """Note which step below `node` failed, while its streams are known, and close them."""
+    if isinstance(error, Exception):
+        locate(error, node, run.streams)
+    close_streams(run, error)
+
+
+def tap(node: Any, opener: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> Iterator[Any]:
+    """Open an observed step: its events around its chunks."""
+    heard = None if type(source) is Once else Heard(source)
+    stream = opener(source if heard is None else heard, run, kw)
+    run.streams.append((stream, node, frame_of(stream)))
+    tapped = _tapped(node, stream, heard, source, run)
+    run.streams.append((tapped, node, frame_of(tapped)))
+    return tapped
+
+
+def _tapped(node: Any, stream: Any, heard: Heard | None, source: Any, run: Run) -> Iterator[Any]:
+    if heard is not None:
+        heard.prime()
+    run.started(source.value if heard is None else None)
+    chunks: list[Any] = []
+    report = run.chunk
+    try:
+        for chunk in stream:
+            chunks.append(chunk)
+            report(chunk)
+            yield chunk
+        output = fold_chunks(node._fold, chunks)
+    except BaseException as error:
+        run.stopped(error, fold_chunks(node._fold, chunks))
+        raise
+    run.ended(source.value if heard is None else heard.value(), output)
+
+
+def tap_value(node: Any, valuer: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
+    """Invoke an observed step: its events around its value."""
+    run.started(value)
+    try:
+        output = valuer(value, run, kw)
+    except BaseException as error:
+        run.stopped(error, None)
+        raise
+    run.ended(value, output)
+    return output
+
+
+def entered(stream: Iterator[Any], run: Run) -> Iterator[Any]:
+    """User code's own stream, each of its steps taken inside the run's context."""
+    if run.bare:
+        return stream
+    return _entered(stream, run)
+
+
+def _entered(stream: Iterator[Any], run: Run) -> Iterator[Any]:
+    try:
+        while True:
+            token = _current.set(run)
+            try:
+                chunk = next(stream, _END)
+            finally:
+                _current.reset(token)
+            if chunk is _END:
+                return
+            yield chunk
+    finally:
+        close = getattr(stream, "close", None)
+        if close is not None:
+            run.call(close)
+
+
+# ------------------------------------------------------------------ roots: the public doors
+
+
+def stream_root(
+    node: Any, source: Any, config: Mapping[str, Any] | None, kw: Mapping[str, Any]
+) -> Iterator[Any]:
+    """Behind `stream` and `transform`. Runs nothing before the first `next`."""
+    run = begin(node, config)
+    try:
+        if run.observed:
+            yield from tap(node, node._open, source, run, kw)
+        else:
+            yield from node._open(source, run, kw)
+    except BaseException as error:
+        _close_source(source, run)
+        abandon(node, error, run)
+        raise
+    _close_source(source, run)
+    close_streams(run)
+
+
+def _close_source(source: Any, run: Run) -> None:
+    """`transform` takes its input over, as `yield from` would: closed with the rest, last."""
+    if type(source) is not Once:
+        run.streams.insert(0, (source, None, None))
+
+
+def value_root(
+    node: Any, value: Any, config: Mapping[str, Any] | None, kw: Mapping[str, Any]
+) -> Any:
+    """Behind `invoke`."""
+    run = begin(node, config)
+    try:
+        if run.observed:
+            result = tap_value(node, node._value, value, run, kw)
+        else:
+            result = node._value(value, run, kw)
+    except BaseException as error:
+        abandon(node, error, run)
+        raise
+    if run.streams:
+        close_streams(run)
+    return result
+
+
+# ------------------------------------------------------------------ shapes
+
+
+def run_each(self: Any, source: Any, step: Any) -> Iterator[Any]:
+    """Each: one chunk in, one out."""
+    for chunk in source:
+        yield step(chunk)
+
+
+def run_machine(self: Any, source: Any, machine: Machine) -> Iterator[Any]:
+    """Op: feed what comes, hand on what is due."""
+    feed = machine.feed
+    for chunk in source:
+        yield from feed(chunk)
+    yield from machine.finish()
+
+
+def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> Iterator[Any]:
+    """Plan, streaming. Costs one frame per chunk; the plan sees none of them."""
+    given = Replay(source)
+    plan = self._plan(run, kw)
+    outcome: Outcome | None = None
+    try:
+        while (command := _next_command(plan, outcome)) is not None:
+            kind = type(command)
+            if kind is Emit:
+                outcome = Outcome(started=True)
+                yield command.chunk
+            elif kind is not Forward:
+                outcome = _execute(self, command, given, run, kw)
+            else:
+                started, failure = False, None
+                inner = run.fork()
+                try:
+                    stream = _open_command(command, given, inner, kw)
+                    for chunk in stream:
+                        started = True
+                        given.forget()
+                        yield chunk
+                        yield from stream
+                except Exception as error:
+                    failure = error
+                    if error is given.failure:
+                        raise
+                finally:
+                    if failure is None:
+                        close_streams(inner)
+                    else:
+                        abandon(self, failure, inner)
+                outcome = Outcome(None, failure, started)
+    finally:
+        plan.close()
+
+
+def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
+    """Plan, invoked: the value is what it forwarded or emitted."""
+    given = Replay(Once(value))
+    plan = self._plan(run, kw)
+    outcome: Outcome | None = None
+    results: list[Any] = []
+    try:
+        while (command := _next_command(plan, outcome)) is not None:
+            if type(command) is Emit:
+                outcome = Outcome(started=True)
+                results.append(command.chunk)
+                continue
+            outcome = _execute(self, command, given, run, kw)
+            if type(command) is Forward and outcome.error is None:
+                results.append(outcome.value)
+    finally:
+        plan.close()
+    return fold_chunks(self._fold, results)
+
+
+def _next_command(plan: Any, outcome: Outcome | None) -> Any:
+    try:
+        return plan.send(outcome)
+    except StopIteration:
+        return None
+
+
+def _open_command(command: Any, given: Replay, run: Run, kw: Mapping[str, Any]) -> Iterator[Any]:
+    if command.config:
+        run = run.configured(command.config)
+    source = given.again() if command.value is ... else Once(command.value)
+    return open_step(command.node, source, run, kw, command.tag)
+
+
+def _execute(
+    self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any]
+) -> Outcome:
+    if type(command) is not Forward and type(command) is not Collect:
+        time.sleep(command.seconds)
+        return Outcome()
+    value = fold_source(given.again()) if command.value is ... else command.value
+    inner = run.configured(command.config).fork() if command.config else run.fork()
+    try:
+        result = value_step(command.node, value, inner, kw, command.tag)
+    except Exception as error:
+        abandon(self, error, inner)
+        return Outcome(None, error)
+    finally:
+        close_streams(inner)
+    return Outcome(result)
+

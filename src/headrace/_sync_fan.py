@@ -1,0 +1,403 @@
+"""Fan-out, sync: several lanes at once, in threads; branches merged as their chunks come.
+
+`gather` runs independent pieces of work to their values; `fan_out` streams one input through
+several branches. Machines among the branches are pushed through in the caller's thread; a branch
+that may wait gets a worker thread, unless it is the only one and its input is at hand.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
+from typing import Any
+
+from . import _threads
+from ._gate import Gate, lane, lent
+from ._sync import abandon, close_streams, open_step
+from .flow import Branch, Folded, Machine, Once
+from .run import Run
+
+__all__ = ["AHEAD", "default_workers", "fan_out", "gather"]
+
+AHEAD = 32  # chunks that a branch may be ahead of a paused consumer, or of the slowest branch
+
+
+def default_workers() -> int:
+    """Threads of a batch without `max_concurrency`: as many as ThreadPoolExecutor would take."""
+    return min(32, (os.cpu_count() or 1) + 4)
+
+
+class _LeftError(BaseException):
+    """Raised in a lane whose consumer is gone; never leaves this file."""
+
+
+# ------------------------------------------------------------------ gather
+
+
+class _Jobs:
+    """Numbered pieces of work shared out among lanes; results stay at their numbers."""
+
+    def __init__(self, work: Callable[[int], Any], count: int, gate: Gate | None, keep: bool):
+        self.work, self.count, self.gate, self.keep = work, count, gate, keep
+        self.results: list[Any] = [None] * count
+        self.failures: dict[int, BaseException] = {}
+        self._numbers = iter(range(count))
+        self._base = copy_context()
+        self._idle = threading.Semaphore(0)
+        self.done: Callable[[int], None] | None = None
+
+    def lane(self) -> None:
+        """Work until nothing is left, or something failed."""
+        while self.keep or not self.failures:
+            number = next(self._numbers, None)
+            if number is None:
+                return
+            try:
+                with lane(self.gate):
+                    self.results[number] = self._base.copy().run(self.work, number)
+            except Exception as error:
+                self.failures[number] = error
+                if self.keep:
+                    self.results[number] = error
+            except BaseException as error:
+                self.failures[number] = error
+                self.keep = False
+                return
+            if self.done is not None:
+                self.done(number)
+
+    def helper(self) -> None:
+        try:
+            self.lane()
+        finally:
+            self._idle.release()
+
+    def run(self, workers: int) -> list[Any]:
+        helpers = min(workers, self.count) - 1
+        for _ in range(helpers):
+            _threads.submit(self.helper)
+        try:
+            self.lane()
+        except BaseException:  # Ctrl-C in this thread: start nothing more
+            self.keep, self.failures[-1] = False, KeyboardInterrupt()
+            raise
+        finally:
+            for _ in range(helpers):
+                self._idle.acquire()
+        if self.failures and not self.keep:
+            raise self.failures[min(self.failures)]
+        return self.results
+
+
+def gather(
+    work: Callable[[int], Any],
+    count: int,
+    *,
+    gate: Gate | None = None,
+    workers: int | None = None,
+    keep_errors: bool = False,
+) -> list[Any]:
+    """The values of `work(0)` … `work(count - 1)`, at their places, several at once.
+
+    The first failure (of the lowest number) is raised when the lanes at work have finished; with
+    `keep_errors` each failure is the result at its place.
+    """
+    if count == 0:
+        return []
+    if count == 1 and gate is None and not keep_errors:
+        return [work(0)]
+    with lent(gate):
+        return _Jobs(work, count, gate, keep_errors).run(workers or gate or default_workers())
+
+
+def gather_as_done(
+    work: Callable[[int], Any], count: int, *, gate: Gate | None = None, keep_errors: bool = False
+) -> Iterator[tuple[int, Any]]:
+    """Pairs of number and value in the order in which they get done. Closing it early starts
+    nothing more and waits for what is at work."""
+    jobs = _Jobs(work, count, gate, keep_errors)
+    ready = threading.Semaphore(0)
+    order: deque[int] = deque()
+
+    def done(number: int) -> None:
+        order.append(number)
+        ready.release()
+
+    jobs.done = done
+    helpers = min(count, gate or default_workers())
+
+    def helper() -> None:
+        try:
+            jobs.helper()
+        finally:
+            ready.release()  # a lane that ended wakes the consumer too: it may have failed
+
+    with lent(gate):
+        for _ in range(helpers):
+            _threads.submit(helper)
+        try:
+            given = 0
+            while given < count:
+                ready.acquire()
+                if jobs.failures and not keep_errors:
+                    raise jobs.failures[min(jobs.failures)]
+                if order:
+                    number = order.popleft()
+                    given += 1
+                    yield number, jobs.results[number]
+        finally:
+            jobs.keep = False
+            jobs.failures.setdefault(count, _LeftError())
+            for _ in range(helpers):
+                jobs._idle.acquire()
+
+
+# ------------------------------------------------------------------ fan-out
+
+
+class _Tee:
+    """One source read by several lanes; whoever needs the next chunk pulls it for all.
+
+    A reader that has begun is at most `AHEAD` chunks behind the one in front.
+    """
+
+    def __init__(self, source: Any, readers: int) -> None:
+        self._fold = source.fold if type(source) is Folded else None
+        self._source = iter(source)
+        self._queues: list[deque[Any]] = [deque() for _ in range(readers)]
+        self._begun = [False] * readers
+        self._turn = threading.Condition()
+        self._pulling = False
+        self._stopped = False
+        self._end: BaseException | None = None
+
+    def reader(self, index: int) -> Any:
+        reader = self._read(index)
+        return reader if self._fold is None else Folded(reader, self._fold)
+
+    def _read(self, index: int) -> Iterator[Any]:
+        queue = self._queues[index]
+        try:
+            while True:
+                if queue:
+                    yield queue.popleft()
+                elif self._must_pull(index):
+                    self._pull()
+                elif not queue:
+                    if isinstance(self._end, StopIteration):
+                        return
+                    raise self._end  # type: ignore[misc]
+        finally:
+            with self._turn:  # one that reads no more holds nobody back
+                self._begun[index] = False
+                self._turn.notify_all()
+
+    def _must_pull(self, index: int) -> bool:
+        """Wait for a chunk, the end, or the turn to pull (True)."""
+        queue = self._queues[index]
+        with self._turn:
+            self._begun[index] = True
+            self._turn.notify_all()
+            while not queue and self._end is None:
+                if self._stopped:
+                    raise _LeftError
+                if not self._pulling and not self._full():
+                    self._pulling = True
+                    return True
+                self._turn.wait()
+            return False
+
+    def _full(self) -> bool:
+        pairs = zip(self._queues, self._begun, strict=True)
+        return any(begun and len(queue) >= AHEAD for queue, begun in pairs)
+
+    def _pull(self) -> None:
+        end: BaseException | None = None
+        chunk: Any = None
+        try:
+            chunk = next(self._source)
+        except BaseException as error:
+            end = error
+        with self._turn:
+            self._pulling = False
+            if end is None:
+                for queue in self._queues:
+                    queue.append(chunk)
+            else:
+                self._end = end
+            self._turn.notify_all()
+
+    def stop(self) -> None:
+        with self._turn:
+            self._stopped = True
+            self._turn.notify_all()
+
+
+class _Hub:
+    """Where lanes put outputs and the consumer takes them, a batch at a time."""
+
+    def __init__(self, lanes: int) -> None:
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._ready = threading.Condition(self._lock)
+        self._outputs: list[Any] = []
+        self._lanes = lanes
+        self._stopped = False
+        self._failure: BaseException | None = None
+
+    def put(self, output: Any) -> None:
+        with self._lock:
+            while len(self._outputs) >= AHEAD and not self._stopped:
+                self._room.wait()
+            if self._stopped:
+                raise _LeftError
+            self._outputs.append(output)
+            if len(self._outputs) == 1:
+                self._ready.notify()
+
+    def ended(self, failure: BaseException | None) -> None:
+        with self._lock:
+            self._lanes -= 1
+            if self._failure is None and not self._stopped:
+                self._failure = failure
+            self._ready.notify()
+
+    def batches(self) -> Iterator[list[Any]]:
+        """Until every lane has ended; a lane's failure comes after what was put before it."""
+        while True:
+            with self._lock:
+                while not self._outputs and self._lanes and self._failure is None:
+                    self._ready.wait()
+                batch, self._outputs = self._outputs, []
+                self._room.notify_all()
+                failure, over = self._failure, not self._lanes
+            if batch:
+                yield batch
+            elif failure is not None:
+                raise failure
+            elif over:
+                return
+
+    def stop(self) -> None:
+        """Tell the lanes that nobody listens and wait until the last one has ended."""
+        with self._lock:
+            self._stopped = True
+            self._room.notify_all()
+            while self._lanes:
+                self._ready.wait()
+
+
+def fan_out(self: Any, branches: Sequence[Branch], source: Any, run: Run) -> Iterator[Any]:
+    """Stream `source` through all branches; outputs come as each has them, in no fixed order
+    between branches, in order within one."""
+    machines: list[tuple[Machine, Callable[[Any], Any]]] = []
+    waiting: list[Branch] = []
+    for branch in branches:
+        machine = branch_machine(branch, source, run)
+        if machine is None:
+            waiting.append(branch)
+        else:
+            machines.append((machine, branch.wrap))
+    if not waiting:
+        return _pushed(self, machines, source)
+    if len(waiting) == 1 and type(source) is Once:
+        return _beside(self, machines, waiting[0], source, run)
+    return _threaded(self, machines, waiting, source, run)
+
+
+def branch_machine(branch: Branch, source: Any, run: Run) -> Machine | None:
+    """The machine of a branch, its events tapped where the run is observed."""
+    if branch.machine is not None:
+        return branch.machine()
+    fold = source.fold if type(source) is Folded else None
+    found: Machine | None = branch.node._branch_machine(fold, run, branch.tag)
+    return found
+
+
+def _pushed(self: Any, machines: Sequence[Any], source: Any) -> Iterator[Any]:
+    feeds = [(machine.feed, wrap) for machine, wrap in machines]
+    try:
+        for chunk in source:
+            for feed, wrap in feeds:
+                for output in feed(chunk):
+                    yield wrap(output)
+        for machine, wrap in machines:
+            for output in machine.finish():
+                yield wrap(output)
+    finally:
+        close_machines(machines)
+
+
+def close_machines(machines: Sequence[Any]) -> None:
+    """Tell observed machines that the consumer left; a machine that finished knows already."""
+    for machine, _ in machines:
+        close = getattr(machine, "close", None)
+        if close is not None:
+            close()
+
+
+def _beside(
+    self: Any, machines: Sequence[Any], branch: Branch, source: Once, run: Run
+) -> Iterator[Any]:
+    stream = open_step(branch.node, source.again(), run, tag=branch.tag)
+    yield from _pushed(self, machines, source)
+    wrap = branch.wrap
+    for chunk in stream:
+        yield wrap(chunk)
+
+
+def _threaded(
+    self: Any, machines: Sequence[Any], waiting: Sequence[Branch], source: Any, run: Run
+) -> Iterator[Any]:
+    once = type(source) is Once
+    lanes = len(waiting) + (1 if machines and not once else 0)
+    tee = None if once else _Tee(source, lanes)
+    hub = _Hub(lanes)
+    works = []
+    for index, branch in enumerate(waiting):
+        inner = run.fork()
+        given = source.again() if tee is None else tee.reader(index)
+        stream = open_step(branch.node, given, inner, tag=branch.tag)
+        works.append((stream, branch.wrap, inner))
+    if machines and tee is not None:
+        pushed = _pushed(self, machines, tee.reader(lanes - 1))
+        works.append((pushed, _same, run.fork()))
+    with lent(run.gate):
+        for stream, wrap, inner in works:
+            _threads.submit(lambda s=stream, w=wrap, r=inner: _lane(self, s, w, r, hub))
+        try:
+            if once:
+                yield from _pushed(self, machines, source)
+            for batch in hub.batches():
+                yield from batch
+        finally:
+            if tee is not None:
+                tee.stop()
+            hub.stop()
+
+
+def _same(chunk: Any) -> Any:
+    return chunk
+
+
+def _lane(self: Any, stream: Iterator[Any], wrap: Any, run: Run, hub: _Hub) -> None:
+    failure: BaseException | None = None
+    try:
+        with lane(run.gate):
+            try:
+                for chunk in stream:
+                    hub.put(wrap(chunk))
+            finally:
+                close = getattr(stream, "close", None)
+                if close is not None:
+                    close()
+                close_streams(run)
+    except _LeftError:
+        failure = None
+    except BaseException as error:
+        abandon(self, error, run)
+        failure = error
+    hub.ended(failure)

@@ -1,0 +1,207 @@
+"""The exceptions of Headrace, one tree. Whoever catches `HeadraceError` catches them all.
+
+    HeadraceError(Exception)
+    ├── InputError(ValueError)             a value handed in cannot be used
+    ├── ConfigError(ValueError)            a component or a config is set up wrongly
+    ├── AsyncOnlyError(TypeError)          a sync call reached a step that only runs async
+    ├── MissingVariablesError(KeyError)    a prompt lacks variables
+    ├── MissingExtraError(ImportError)     an optional dependency is not installed
+    ├── RecursionLimitError(RecursionError)  runnables that return runnables went too deep
+    ├── OutputParserException(ValueError)  a model's output cannot be parsed
+    ├── JsonSyntaxError(ValueError)        a text is not JSON: where, and what was expected
+    ├── ContextLengthError(ValueError)     the prompt is longer than the model's context
+    ├── IncompleteStream                   a stream ended without its terminal signal
+    ├── ModelError(RuntimeError)           a model failed at a request that was in order
+    └── WeightsError(OSError)              a model's weights are missing, damaged or out of reach
+
+Each also derives from the builtin that a caller would catch without knowing Headrace. A message is
+a sentence that names the offending value and says what to do about it. This file imports nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = [
+    "AsyncOnlyError",
+    "ConfigError",
+    "ContextLengthError",
+    "HeadraceError",
+    "IncompleteStream",
+    "InputError",
+    "JsonSyntaxError",
+    "MissingExtraError",
+    "MissingVariablesError",
+    "ModelError",
+    "OutputParserException",
+    "RecursionLimitError",
+    "WeightsError",
+]
+
+
+class HeadraceError(Exception):
+    """Root of every exception that Headrace raises on purpose."""
+
+
+class InputError(HeadraceError, ValueError):
+    """A value handed to a function or a constructor cannot be used."""
+
+
+class ConfigError(HeadraceError, ValueError):
+    """A component, or the config of a run, is set up in a way that cannot work."""
+
+
+class AsyncOnlyError(HeadraceError, TypeError):
+    """A sync call reached a step that only has an async body."""
+
+
+class MissingVariablesError(HeadraceError, KeyError):
+    """A template was formatted without all of its variables.
+
+    `str()` gives the sentence itself; a bare `KeyError` would show its repr, quotes and all.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingExtraError(HeadraceError, ImportError):
+    """An optional dependency is missing.
+
+    Args:
+        package: the import or distribution that is missing, e.g. `"xllamacpp"`.
+        extra: the Headrace extra that brings it, e.g. `"local"`; without one, the package
+            itself is what the message tells to install.
+        purpose: what needs it, e.g. `"ChatLocal"`.
+    """
+
+    def __init__(self, package: str, *, extra: str | None = None, purpose: str = "") -> None:
+        self.package = package
+        self.extra = extra
+        self.purpose = purpose
+        self.install = f'pip install "headrace[{extra}]"' if extra else f"pip install {package}"
+        needs = f"{purpose} needs {package!r}" if purpose else f"{package!r} is needed"
+        super().__init__(f"{needs}, which is not installed: run `{self.install}`.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), (self.package,), dict(self.__dict__), self.args)
+
+
+class RecursionLimitError(HeadraceError, RecursionError):
+    """Runnables that return runnables went deeper than `recursion_limit`."""
+
+
+class OutputParserException(HeadraceError, ValueError):
+    """A model's output could not be parsed.
+
+    Args:
+        error: the sentence, or the exception that was caught.
+        observation: what to tell the model about it.
+        llm_output: the output that could not be parsed.
+        send_to_llm: whether an agent should hand `observation` and `llm_output` back to the
+            model, so that it can correct itself; both must then be given.
+    """
+
+    def __init__(
+        self,
+        error: Any,
+        observation: str | None = None,
+        llm_output: str | None = None,
+        send_to_llm: bool = False,
+    ) -> None:
+        if send_to_llm and (observation is None or llm_output is None):
+            raise InputError(
+                "OutputParserException(send_to_llm=True) sends the observation and the output to "
+                "the model: give both 'observation' and 'llm_output'."
+            )
+        super().__init__(error)
+        self.observation = observation
+        self.llm_output = llm_output
+        self.send_to_llm = send_to_llm
+
+
+class JsonSyntaxError(HeadraceError, ValueError):
+    """A text is not JSON, or ends before its JSON does.
+
+    Args:
+        expected: what JSON wants at that place, e.g. `"':' after the key"`.
+        position: index in the whole text, in characters from 0.
+        found: the offending character; empty where the text ended too early.
+    """
+
+    def __init__(self, expected: str, position: int, found: str = "") -> None:
+        self.expected = expected
+        self.position = position
+        self.found = found
+        what = f"found {found!r}" if found else "the text ends there"
+        super().__init__(f"Invalid JSON at character {position}: expected {expected}, {what}.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        first = (self.expected, self.position, self.found)
+        return _rebuild, (type(self), first, dict(self.__dict__), self.args)
+
+
+class ContextLengthError(HeadraceError, ValueError):
+    """The prompt does not fit the model's context.
+
+    Args:
+        prompt_tokens: length of the prompt, in tokens.
+        context_tokens: size of the context, in tokens.
+        message: a sentence in place of the standard one.
+    """
+
+    def __init__(self, prompt_tokens: int, context_tokens: int, message: str | None = None) -> None:
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
+        super().__init__(
+            message
+            or f"The prompt has {prompt_tokens} tokens and the model's context holds "
+            f"{context_tokens}: shorten the prompt or open the model with a larger context."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        first = (self.prompt_tokens, self.context_tokens)
+        return _rebuild, (type(self), first, dict(self.__dict__), self.args)
+
+
+class IncompleteStream(HeadraceError):
+    """A stream ended without its terminal signal; what had arrived is in `partial`.
+
+    Args:
+        message: what ended, and how.
+        partial: the merge of the chunks that did arrive, or None.
+    """
+
+    def __init__(
+        self, message: str = "The stream ended before its end.", partial: Any = None
+    ) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class ModelError(HeadraceError, RuntimeError):
+    """A model, or what serves it, failed at a request that was in order."""
+
+
+class WeightsError(HeadraceError, OSError):
+    """A model's weights are missing, damaged, unknown to the engine or cannot be fetched."""
+
+
+def missing_variables(missing: Iterable[str], received: Iterable[str]) -> MissingVariablesError:
+    """The error for a template that lacks variables, naming them and the ones received."""
+    lacks, has = sorted(missing), sorted(received)
+    return MissingVariablesError(
+        f"The prompt needs the variables {lacks}, which were not given (received: {has}). "
+        "Pass them in the input; a literal brace in a template is written twice: '{{' and '}}'."
+    )
+
+
+def _rebuild(
+    kind: type[Exception], first: tuple[Any, ...], state: dict[str, Any], args: tuple[Any, ...]
+) -> Exception:
+    """Unpickle an exception whose `args` are not the arguments of its constructor."""
+    error = kind(*first)
+    error.__dict__.update(state)
+    error.args = args
+    return error

@@ -1,0 +1,243 @@
+"""What flows between steps and the words in which policies speak; colour-neutral, no I/O.
+
+Sources: a step reads an iterator (async: an async iterator). Two kinds tell more than that:
+`Once` holds the single value of an `invoke` or a `stream`, `Folded` comes from a step whose chunks
+do not add up with `+` (partial JSON: the last one wins) and brings its own fold.
+
+Machines: `feed(x)` gives the outputs due now, `finish()` the rest. A step that has a machine never
+waits, so drivers may push through it instead of opening it.
+
+Commands: what a Plan may ask of its driver, and the `Outcome` it gets back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from .merge import merge
+
+__all__ = ["EMPTY", "Branch", "Collect", "Command", "Emit", "Folded", "Forward", "Machine", "Once",
+           "Outcome", "Sleep", "fold_chunks"]  # fmt: skip
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+Fold: TypeAlias = Callable[[list[Any]], Any]
+
+
+class Once:
+    """An iterator, and an async iterator, over one value that is known beforehand."""
+
+    __slots__ = ("_given", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._given = False
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self._given:
+            raise StopIteration
+        self._given = True
+        return self.value
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._given:
+            raise StopAsyncIteration
+        self._given = True
+        return self.value
+
+    def again(self) -> Once:
+        """A fresh one over the same value."""
+        return Once(self.value)
+
+
+class Folded:
+    """A source with a fold of its own; iterating gives the bare stream, at no cost per chunk."""
+
+    __slots__ = ("fold", "source")
+
+    def __init__(self, source: Any, fold: Fold) -> None:
+        self.source = source
+        self.fold = fold
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.source)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self.source.__aiter__()  # type: ignore[no-any-return]
+
+
+def fold_chunks(fold: Fold | None, chunks: list[Any]) -> Any:
+    """The value of a stream: by the producer's own fold, else by adding up."""
+    return merge(chunks) if fold is None else fold(chunks)
+
+
+def last(chunks: list[Any]) -> Any:
+    """The fold of a stream whose every chunk is the whole value so far."""
+    return chunks[-1] if chunks else None
+
+
+class Machine(Protocol):
+    """A step that never waits: input in, outputs due now out."""
+
+    def feed(self, chunk: Any, /) -> Iterable[Any]: ...
+    def finish(self) -> Iterable[Any]: ...
+
+
+class Stepped:
+    """The machine of a function from chunk to chunk."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: Callable[[Any], Any]) -> None:
+        self.step = step
+
+    def feed(self, chunk: Any) -> Iterable[Any]:
+        return (self.step(chunk),)
+
+    def finish(self) -> Iterable[Any]:
+        return ()
+
+
+class Whole:
+    """The machine of a function that needs its whole input."""
+
+    __slots__ = ("chunks", "fold", "step")
+
+    def __init__(self, step: Callable[[Any], Any], fold: Fold | None) -> None:
+        self.step = step
+        self.fold = fold
+        self.chunks: list[Any] = []
+
+    def feed(self, chunk: Any) -> Iterable[Any]:
+        self.chunks.append(chunk)
+        return ()
+
+    def finish(self) -> Iterable[Any]:
+        return (self.step(fold_chunks(self.fold, self.chunks)),)
+
+
+class Piped:
+    """Machines one after the other, as one."""
+
+    __slots__ = ("machines",)
+
+    def __init__(self, machines: list[Machine]) -> None:
+        self.machines = machines
+
+    def feed(self, chunk: Any) -> Iterable[Any]:
+        return self._through(self.machines, (chunk,))
+
+    def finish(self) -> Iterable[Any]:
+        for index, machine in enumerate(self.machines):
+            yield from self._through(self.machines[index + 1 :], machine.finish())
+
+    @staticmethod
+    def _through(machines: list[Machine], chunks: Iterable[Any]) -> Iterable[Any]:
+        for machine in machines:
+            chunks = [out for chunk in chunks for out in machine.feed(chunk)]
+        return chunks
+
+
+class Tapped:
+    """A machine whose run is observed."""
+
+    __slots__ = ("chunks", "fold", "inner", "inputs", "run", "source_fold")
+
+    def __init__(self, inner: Machine, run: Any, fold: Fold | None, source_fold: Fold | None):
+        self.inner = inner
+        self.run = run
+        self.fold = fold
+        self.source_fold = source_fold
+        self.inputs: list[Any] = []
+        self.chunks: list[Any] = []
+
+    def _report(self, outputs: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+        try:
+            for chunk in outputs():
+                self.chunks.append(chunk)
+                self.run.chunk(chunk)
+                yield chunk
+        except BaseException as error:
+            run, self.run = self.run, None
+            run.stopped(error, fold_chunks(self.fold, self.chunks))
+            raise
+
+    def feed(self, chunk: Any) -> Iterable[Any]:
+        if not self.inputs:
+            self.run.started(None)
+        self.inputs.append(chunk)
+        return self._report(lambda: self.inner.feed(chunk))
+
+    def finish(self) -> Iterable[Any]:
+        if not self.inputs:
+            self.run.started(None)
+        yield from self._report(self.inner.finish)
+        run, self.run = self.run, None
+        run.ended(
+            fold_chunks(self.source_fold, self.inputs), fold_chunks(self.fold, self.chunks)
+        )
+
+    def close(self) -> None:
+        """The consumer left before the end."""
+        if self.run is not None and self.inputs:
+            run, self.run = self.run, None
+            run.stopped(GeneratorExit(), fold_chunks(self.fold, self.chunks))
+
+
+class Branch(NamedTuple):
+    """One arm of a fan-out. `wrap` makes an output of the arm's chunk (for example under its key);
+    exactly one of `node` (a runnable) and `machine` (a maker of one) is given."""
+
+    tag: str | None
+    wrap: Callable[[Any], Any]
+    node: Any = None
+    machine: Callable[[], Machine] | None = None
+
+
+class Forward(NamedTuple):
+    """Hand on a child's stream (in `invoke`: make its value the plan's value)."""
+
+    node: Any
+    tag: str | None = None
+    config: Mapping[str, Any] | None = None
+    value: Any = ...  # `...`: the plan's own input, from its start
+
+
+class Collect(NamedTuple):
+    """Have a child's whole value as the outcome; nothing of it is handed on."""
+
+    node: Any
+    tag: str | None = None
+    config: Mapping[str, Any] | None = None
+    value: Any = ...
+
+
+class Emit(NamedTuple):
+    """Hand on one chunk of the plan's own (in `invoke`: its value)."""
+
+    chunk: Any
+
+
+class Sleep(NamedTuple):
+    """Wait so many seconds."""
+
+    seconds: float
+
+
+Command: TypeAlias = Forward | Collect | Emit | Sleep
+
+
+class Outcome(NamedTuple):
+    """How a command went. `error` is an Exception the child raised (never a cancellation);
+    `started`: a chunk of it has already been handed on, so starting over would repeat it."""
+
+    value: Any = None
+    error: Exception | None = None
+    started: bool = False

@@ -1,0 +1,119 @@
+"""The words of JSON: numbers, literals and escapes, as regular expressions and pure functions.
+
+Nothing here remembers anything. A token may be cut by the end of a piece, so each function says
+how much of it is sure: `scalar` reads the longest prefix that is a value, `escape` tells an escape
+that is cut from one that is wrong.
+Source of the grammar: RFC 8259. `NaN`, `Infinity` and `-Infinity`, which Python's `json` reads
+and models write, are added unless strict.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Any, Final
+
+__all__ = ["BLANKS", "CUT", "LITERALS", "NOTHING", "TOKEN", "Nothing", "escape", "scalar"]
+
+
+class Nothing(Enum):
+    """The type of `NOTHING`, which stands where no JSON value has begun (`None` is a value)."""
+
+    NOTHING = "NOTHING"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = Nothing.NOTHING
+
+# JSON's four blanks; nothing else may stand between tokens.
+BLANKS = re.compile(r"[ \t\n\r]*")
+
+# A number or a literal, however wrong: what stands between two delimiters.
+TOKEN = re.compile(r"[0-9A-Za-z+.\-]*")
+
+LITERALS: Final[dict[bool, dict[str, Any]]] = {
+    True: {"true": True, "false": False, "null": None},
+    False: {
+        **{"true": True, "false": False, "null": None},
+        **{"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")},
+    },
+}
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_NUMBER_BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:(?<=[0-9])[eE][+-]?[0-9]*)?)?")
+
+CUT: Final = -1
+_ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9a-fA-F]{4}))')
+_ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_SHORT = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def scalar(token: str, *, strict: bool) -> tuple[Any, int, bool]:
+    """The value of a token's longest valid prefix.
+
+    Returns:
+        The value (`NOTHING` where no prefix is one), the length of what can still be right, and
+        whether the whole token is that value.
+
+    Raises:
+        ValueError: an integer with more digits than `sys.get_int_max_str_digits()`.
+    """
+    if token.isdigit() and token.isascii() and token[0] != "0":
+        return int(token), len(token), True
+    literals = LITERALS[strict]
+    if token in literals:
+        return literals[token], len(token), True
+    match = _NUMBER.match(token)
+    if match is not None:
+        digits = match[0]
+        value: Any = int(digits) if match.lastindex is None else float(digits)
+        begun = _NUMBER_BEGUN.match(token)
+        right = begun.end() if begun is not None else match.end()
+        return value, right, len(digits) == len(token)
+    for word, value in literals.items():
+        if token.startswith(word):
+            return value, len(word), False
+    # At most ten characters long, so a walk is fine.
+    right = max(_common(token, word) for word in (*literals, "-0"))
+    return NOTHING, right, False
+
+
+def _common(token: str, word: str) -> int:
+    """How many characters the two begin with in common."""
+    same = 0
+    for ours, theirs in zip(token, word, strict=False):
+        if ours != theirs:
+            break
+        same += 1
+    return same
+
+
+def escape(text: str, pos: int) -> tuple[str, int]:
+    """Read the escape at `text[pos]`, a backslash; a surrogate pair is one escape.
+
+    Returns:
+        The character and the position after it. The position is `CUT` where the text ends too
+        early to tell, and the character is empty where the escape is wrong.
+    """
+    match = _ESCAPE.match(text, pos)
+    if match is None:
+        cut = _ESCAPE_BEGUN.match(text, pos) is not None
+        return "", CUT if cut else pos
+    short = match[1]
+    if short is not None:
+        return _SHORT[short], match.end()
+    code, end = int(match[2], 16), match.end()
+    if not 0xD800 <= code < 0xDC00:
+        return chr(code), end
+    # A high surrogate is a character only with the low one that may follow it.
+    low = _ESCAPE.match(text, end)
+    if low is None:
+        cut = end == len(text) or _ESCAPE_BEGUN.match(text, end) is not None
+        return chr(code), CUT if cut else end
+    if low[2] is not None and 0xDC00 <= (half := int(low[2], 16)) < 0xE000:
+        return chr(0x10000 + ((code - 0xD800) << 10) + (half - 0xDC00)), low.end()
+    return chr(code), end

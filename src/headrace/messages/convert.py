@@ -1,0 +1,187 @@
+"""From what users write to messages, and between messages and dicts.
+
+A message is written as a message, a string (the user's), a (role, text) pair, or a dict with a
+`role` or `type` and a `content`: the form of OpenAI's API and that of `model_dump`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from headrace.errors import InputError
+from headrace.messages.ai import AIMessage, AIMessageChunk
+from headrace.messages.base import BaseMessage
+from headrace.messages.plain import (
+    ChatMessage,
+    ChatMessageChunk,
+    FunctionMessage,
+    FunctionMessageChunk,
+    HumanMessage,
+    HumanMessageChunk,
+    RemoveMessage,
+    SystemMessage,
+    SystemMessageChunk,
+)
+from headrace.messages.tool import ToolMessage, ToolMessageChunk
+
+__all__ = [
+    "AnyMessage",
+    "MessageLikeRepresentation",
+    "convert_to_message",
+    "convert_to_messages",
+    "message_to_dict",
+    "messages_from_dict",
+    "messages_to_dict",
+]
+
+AnyMessage: TypeAlias = (
+    AIMessage
+    | HumanMessage
+    | ChatMessage
+    | SystemMessage
+    | FunctionMessage
+    | ToolMessage
+    | AIMessageChunk
+    | HumanMessageChunk
+    | ChatMessageChunk
+    | SystemMessageChunk
+    | FunctionMessageChunk
+    | ToolMessageChunk
+)
+
+MessageLikeRepresentation: TypeAlias = (
+    BaseMessage | list[str] | tuple[str, str | list[str | dict[str, Any]]] | str | dict[str, Any]
+)
+
+_KINDS: tuple[type[BaseMessage], ...] = (
+    AIMessage,
+    AIMessageChunk,
+    ChatMessage,
+    ChatMessageChunk,
+    FunctionMessage,
+    FunctionMessageChunk,
+    HumanMessage,
+    HumanMessageChunk,
+    RemoveMessage,
+    SystemMessage,
+    SystemMessageChunk,
+    ToolMessage,
+    ToolMessageChunk,
+)
+
+_OF_TYPE: dict[str, type[BaseMessage]] = {kind.type: kind for kind in _KINDS}
+
+_OF_ROLE: dict[str, type[BaseMessage]] = {
+    **_OF_TYPE,
+    "user": HumanMessage,
+    "assistant": AIMessage,
+    "developer": SystemMessage,
+}
+
+_ROLES = sorted(role for role in _OF_ROLE if not role.endswith("Chunk"))
+
+
+def convert_to_messages(messages: Any) -> list[BaseMessage]:
+    """The messages that a sequence of message-likes, or a prompt value, describes.
+
+    Raises:
+        InputError: something in it does not describe a message.
+    """
+    to_messages = getattr(messages, "to_messages", None)
+    if to_messages is not None:
+        return to_messages()  # type: ignore[no-any-return]
+    return [convert_to_message(message) for message in messages]
+
+
+def convert_to_message(message: Any) -> BaseMessage:
+    """The message that one message-like describes; see the top of this file for the forms."""
+    if isinstance(message, BaseMessage):
+        return message
+    if isinstance(message, str):
+        return HumanMessage(message)
+    if isinstance(message, Mapping):
+        return _from_mapping(message)
+    if isinstance(message, Sequence):
+        if len(message) != 2 or not isinstance(message[0], str):
+            raise InputError(
+                f"A message given as a sequence is a (role, text) pair; received {message!r}."
+            )
+        return _of_role(message[0], message[1], {})
+    raise InputError(
+        f"{message!r}, a {type(message).__name__}, describes no message: pass a message, a "
+        "string, a (role, text) pair, or a dict with 'role' and 'content'."
+    )
+
+
+BaseMessage._read = convert_to_message
+
+
+def _from_mapping(given: Mapping[str, Any]) -> BaseMessage:
+    fields = dict(given)
+    named = "type" in fields and issubclass(_OF_TYPE.get(fields["type"], BaseMessage), ChatMessage)
+    role = None if named else fields.pop("role", None)
+    role = role or fields.pop("type", None)
+    if not isinstance(role, str) or "content" not in fields:
+        raise InputError(
+            f"A message given as a dict has 'role' (or 'type') and 'content'; received {given!r}."
+        )
+    return _of_role(role, fields.pop("content") or "", fields)
+
+
+def _of_role(role: str, content: Any, fields: dict[str, Any]) -> BaseMessage:
+    """A message of a role, from fields of which the unknown ones are the provider's own."""
+    kind = _OF_ROLE.get(role)
+    if kind is None:
+        raise InputError(f"Unknown message role {role!r}. Use one of {_ROLES}.")
+    known: dict[str, Any] = {}
+    extra: dict[str, Any] = dict(fields.pop("additional_kwargs", None) or {})
+    for name, value in fields.items():
+        if name in ("id", "name", *kind._rare):
+            known[name] = value
+        else:
+            extra[name] = value
+    if known.get("tool_calls"):
+        known["tool_calls"] = [_tool_call(call) for call in known["tool_calls"]]
+    if role == "developer":
+        extra["__openai_role__"] = "developer"
+    if extra:
+        known["additional_kwargs"] = extra
+    return kind(**known) if kind is RemoveMessage else kind(content, **known)
+
+
+def _tool_call(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A tool call in OpenAI's form in the form of messages; others as they are."""
+    function = call.get("function")
+    if function is None:
+        return call
+    args = function["arguments"]
+    if isinstance(args, str):
+        args = json.loads(args, strict=False)
+    return {"name": function["name"], "args": args, "id": call["id"]}
+
+
+def message_to_dict(message: BaseMessage) -> dict[str, Any]:
+    """`{"type": ..., "data": {...}}`, which `messages_from_dict` reads."""
+    return {"type": message.type, "data": message.model_dump()}
+
+
+def messages_to_dict(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
+    """`message_to_dict` of each."""
+    return [message_to_dict(message) for message in messages]
+
+
+def message_from_dict(message: Mapping[str, Any]) -> BaseMessage:
+    """The message that `message_to_dict` made a dict of."""
+    kind = _OF_TYPE.get(message["type"])
+    if kind is None:
+        raise InputError(
+            f"Unknown message type {message['type']!r}. Use one of {sorted(_OF_TYPE)}."
+        )
+    return kind(**message["data"])
+
+
+def messages_from_dict(messages: Iterable[Mapping[str, Any]]) -> list[BaseMessage]:
+    """The messages that `messages_to_dict` made dicts of."""
+    return [message_from_dict(message) for message in messages]

@@ -1,0 +1,245 @@
+"""Tool calls: as a model asks for them, as they stream in, and as they fail to parse.
+
+A stream carries `ToolCallChunk` dicts. Chunks of one `index` are one call, whose arguments are the
+concatenation of theirs, a JSON object; chunks without an index are calls of their own. A chunk
+continues the latest call of its index unless it starts another one:
+
+    the chunk has                it continues the call when
+    an id                        the call has that id, or no id yet but a name
+    a name and no id             the call was started (it has an id or a name)
+    neither                      always
+
+Providers that number all parallel calls 0 and tell them apart by id are so read rightly, and the
+grouping of the sums does not matter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NotRequired, TypedDict
+
+from headrace.errors import InputError, JsonSyntaxError
+
+__all__ = [
+    "InvalidToolCall",
+    "ToolCall",
+    "ToolCallChunk",
+    "chunks_of_calls",
+    "invalid_tool_call",
+    "merge_tool_call_chunks",
+    "parse_raw_calls",
+    "parse_raw_chunks",
+    "parse_tool_call_chunks",
+    "tool_call",
+    "tool_call_chunk",
+]
+
+
+class ToolCall(TypedDict):
+    """A call of a tool that a model asks for."""
+
+    name: str
+    args: dict[str, Any]
+    id: str | None
+    type: NotRequired[Literal["tool_call"]]
+
+
+class ToolCallChunk(TypedDict):
+    """A piece of a tool call, as it streams in; `args` is a piece of a JSON text."""
+
+    name: str | None
+    args: str | None
+    id: str | None
+    index: int | str | None
+    type: NotRequired[Literal["tool_call_chunk"]]
+
+
+class InvalidToolCall(TypedDict):
+    """A tool call whose arguments are not a JSON object; `args` is their text."""
+
+    name: str | None
+    args: str | None
+    id: str | None
+    error: str | None
+    type: NotRequired[Literal["invalid_tool_call"]]
+
+
+def tool_call(*, name: str, args: dict[str, Any], id: str | None) -> ToolCall:
+    """A `ToolCall` of these fields."""
+    return {"name": name, "args": args, "id": id, "type": "tool_call"}
+
+
+def tool_call_chunk(
+    *,
+    name: str | None = None,
+    args: str | None = None,
+    id: str | None = None,
+    index: int | str | None = None,
+) -> ToolCallChunk:
+    """A `ToolCallChunk` of these fields."""
+    return {"name": name, "args": args, "id": id, "index": index, "type": "tool_call_chunk"}
+
+
+def invalid_tool_call(
+    *,
+    name: str | None = None,
+    args: str | None = None,
+    id: str | None = None,
+    error: str | None = None,
+) -> InvalidToolCall:
+    """An `InvalidToolCall` of these fields."""
+    return {"name": name, "args": args, "id": id, "error": error, "type": "invalid_tool_call"}
+
+
+def as_tool_call(call: Mapping[str, Any]) -> ToolCall:
+    """A tool call given by a user, with its three fields required and its type set."""
+    try:
+        return tool_call(name=call["name"], args=call["args"], id=call["id"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"A tool call is a dict with 'name', 'args' and 'id'; received {call!r}."
+        ) from error
+
+
+def as_tool_call_chunk(chunk: Mapping[str, Any]) -> ToolCallChunk:
+    """A tool call chunk given by a user, absent fields None."""
+    get = chunk.get
+    return tool_call_chunk(name=get("name"), args=get("args"), id=get("id"), index=get("index"))
+
+
+def as_invalid_tool_call(call: Mapping[str, Any]) -> InvalidToolCall:
+    """An invalid tool call given by a user, absent fields None."""
+    get = call.get
+    return invalid_tool_call(name=get("name"), args=get("args"), id=get("id"), error=get("error"))
+
+
+class _Call:
+    """The chunks of one call, while they are gathered."""
+
+    __slots__ = ("args", "id", "index", "name")
+
+    def __init__(self, chunk: Mapping[str, Any]) -> None:
+        self.index = chunk.get("index")
+        self.id = chunk.get("id")
+        self.name = chunk.get("name")
+        args = chunk.get("args")
+        self.args: list[str] | None = None if args is None else [args]
+
+    def continues_with(self, chunk: Mapping[str, Any]) -> bool:
+        """Whether a chunk of the same index belongs to this call (the table above)."""
+        id = chunk.get("id")
+        if id:
+            return bool(self.id == id or (not self.id and self.name))
+        return bool(self.id or self.name or not chunk.get("name"))
+
+    def add(self, chunk: Mapping[str, Any]) -> None:
+        self.id = self.id or chunk.get("id")
+        name, args = chunk.get("name"), chunk.get("args")
+        if name is not None:
+            self.name = name if self.name is None else self.name + name
+        if args is not None:
+            if self.args is None:
+                self.args = [args]
+            else:
+                self.args.append(args)
+
+    def chunk(self) -> ToolCallChunk:
+        args = None if self.args is None else "".join(self.args)
+        return tool_call_chunk(name=self.name, args=args, id=self.id, index=self.index)
+
+
+def merge_tool_call_chunks(lists: Iterable[Sequence[Mapping[str, Any]]]) -> list[ToolCallChunk]:
+    """The tool-call chunks of a stream's chunks, in order, as one list of merged chunks.
+
+    Linear in the text. Calls stand in the order of their first chunk; the chunks of the first
+    list that has any stay apart from each other.
+    """
+    calls: list[_Call] = []
+    latest: dict[Any, _Call] = {}
+    first = True
+    for chunks in lists:
+        for chunk in chunks:
+            index = chunk.get("index")
+            call = None if first or index is None else latest.get(index)
+            if call is not None and call.continues_with(chunk):
+                call.add(chunk)
+                continue
+            call = latest[index] = _Call(chunk)
+            calls.append(call)
+        first = first and not chunks
+    return [call.chunk() for call in calls]
+
+
+def parse_tool_call_chunks(
+    chunks: Iterable[ToolCallChunk],
+) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    """The calls that tool-call chunks amount to so far, and those that are no JSON object.
+
+    Arguments that have not all arrived are read as far as they go.
+    """
+    calls: list[ToolCall] = []
+    invalid: list[InvalidToolCall] = []
+    for chunk in chunks:
+        name, text, id = chunk["name"], chunk["args"], chunk["id"]
+        args = _arguments(text) if text else {}
+        if isinstance(args, dict):
+            calls.append(tool_call(name=name or "", args=args, id=id))
+        else:
+            invalid.append(invalid_tool_call(name=name, args=text, id=id))
+    return calls, invalid
+
+
+def chunks_of_calls(
+    calls: Iterable[ToolCall], invalid: Iterable[InvalidToolCall]
+) -> list[ToolCallChunk]:
+    """Whole calls as chunks that merge with nothing: their index is None."""
+    return [
+        *(
+            tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"])
+            for call in calls
+        ),
+        *(tool_call_chunk(name=call["name"], args=call["args"], id=call["id"]) for call in invalid),
+    ]
+
+
+def parse_raw_calls(raw: Iterable[Any]) -> tuple[list[ToolCall], list[InvalidToolCall]]:
+    """Calls in OpenAI's form, `{"id", "function": {"name", "arguments"}}`; other items skipped."""
+    calls: list[ToolCall] = []
+    invalid: list[InvalidToolCall] = []
+    for item in raw:
+        function = item.get("function") if isinstance(item, dict) else None
+        if not isinstance(function, dict):
+            continue
+        name, text, id = function.get("name"), function.get("arguments"), item.get("id")
+        try:
+            args = json.loads(text) if isinstance(text, str) else text
+        except json.JSONDecodeError:
+            invalid.append(invalid_tool_call(name=name, args=text, id=id))
+        else:
+            calls.append(tool_call(name=name or "", args=args or {}, id=id))
+    return calls, invalid
+
+
+def parse_raw_chunks(raw: Iterable[Any]) -> list[ToolCallChunk]:
+    """Pieces of calls in OpenAI's streamed form, which adds an `index`."""
+    return [
+        tool_call_chunk(
+            name=(item.get("function") or {}).get("name"),
+            args=(item.get("function") or {}).get("arguments"),
+            id=item.get("id"),
+            index=item.get("index"),
+        )
+        for item in raw
+        if isinstance(item, dict)
+    ]
+
+
+def _arguments(text: str) -> Any:
+    """The arguments that have arrived so far; None where the text is no JSON."""
+    from headrace.jsonstream import parse_partial_json  # most messages never need it
+
+    try:
+        return parse_partial_json(text)
+    except JsonSyntaxError:
+        return None

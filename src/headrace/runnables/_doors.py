@@ -1,0 +1,168 @@
+"""How a user's own doors work everywhere: recognised once, when the class is made.
+
+A class outside Headrace that overrides `invoke`, `stream`, `transform` or an async twin becomes a
+leaf whose four driver functions call those methods. Which of them serves which purpose is in the
+tables below, the first overridden one in a row counts. The public doors of the base class do not
+look here, so `super().invoke(...)` inside an override reaches the original.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from .. import _async, _sync
+from .._bridge import call_in_thread, stream_in_thread
+from ..errors import AsyncOnlyError, ConfigError
+from ..flow import Once, fold_chunks
+from ..run import Run
+
+DOORS = ("invoke", "ainvoke", "stream", "astream", "transform", "atransform")
+
+# What to call, by purpose, when these are overridden: best first.
+_FOR_STREAM = ("transform", "stream", "invoke")
+_FOR_VALUE = ("invoke", "stream", "transform")
+_FOR_ASTREAM = ("atransform", "astream", "ainvoke")
+_FOR_AVALUE = ("ainvoke", "astream", "atransform")
+
+_native: set[Any] = set()
+
+
+def native(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a door that belongs to Headrace: overriding with it is not a user's override."""
+    _native.add(function)
+    return function
+
+
+def overridden(cls: type) -> frozenset[str]:
+    """The doors for which `cls` has a user's method."""
+    found = {door: inspect.getattr_static(cls, door, None) for door in DOORS}
+    return frozenset(d for d, f in found.items() if f is not None and f not in _native)
+
+
+def install(cls: Any) -> None:
+    """Give a class its `_in_…` functions, called when it is made."""
+    doors = overridden(cls)
+    cls._overridden = doors
+    cls._in_open, cls._in_aopen = cls._open, cls._aopen
+    cls._in_value, cls._in_avalue = cls._value, cls._avalue
+    if doors:
+        _install_overrides(cls, doors)
+
+
+def _install_overrides(cls: Any, doors: frozenset[str]) -> None:
+    sync_doors, async_doors = doors & set(_FOR_STREAM), doors & set(_FOR_ASTREAM)
+    if sync_doors:
+        cls._in_open, cls._in_value = open_override, value_override
+    if sync_doors or async_doors:
+        cls._in_aopen, cls._in_avalue = aopen_override, avalue_override
+
+
+def _pick(self: Any, order: tuple[str, ...], skip: str | None) -> str | None:
+    doors = self._overridden
+    return next((door for door in order if door in doors and door != skip), None)
+
+
+def _config(run: Run) -> Any:
+    return run.config()
+
+
+# ------------------------------------------------------------------ sync
+
+
+def open_override(
+    self: Any, source: Any, run: Run, kw: Any, skip: str | None = None
+) -> Iterator[Any]:
+    door = _pick(self, _FOR_STREAM, skip)
+    if door is None:
+        raise no_sync_body(self)
+    return _open_door(self, door, source, run, kw)
+
+
+def _open_door(self: Any, door: str, source: Any, run: Run, kw: Any) -> Iterator[Any]:
+    if door == "transform":
+        stream = run.call(self.transform, iter(source), _config(run), **kw)
+        yield from _sync.entered(iter(stream), run)
+        return
+    value = _sync.fold_source(source)
+    if door == "invoke":
+        yield run.call(self.invoke, value, _config(run), **kw)
+        return
+    stream = run.call(self.stream, value, _config(run), **kw)
+    yield from _sync.entered(iter(stream), run)
+
+
+def value_override(self: Any, value: Any, run: Run, kw: Any, skip: str | None = None) -> Any:
+    door = _pick(self, _FOR_VALUE, skip)
+    if door is None:
+        raise no_sync_body(self)
+    if door == "invoke":
+        return run.call(self.invoke, value, _config(run), **kw)
+    stream = _open_door(self, door, Once(value), run, kw)
+    run.streams.append((stream, self, None))
+    return fold_chunks(self._fold, list(stream))
+
+
+def no_sync_body(self: Any) -> Exception:
+    """Why a sync call cannot go on at this node."""
+    if self._overridden or self._async_only is not None:
+        return AsyncOnlyError(
+            f"{self.get_name()} can only run async: call ainvoke, astream or abatch of the chain "
+            "instead, or give the step a sync body."
+        )
+    return ConfigError(
+        f"{type(self).__name__} defines none of {', '.join(DOORS)}: define at least 'invoke'."
+    )
+
+
+# ------------------------------------------------------------------ async
+
+
+def aopen_override(
+    self: Any, source: Any, run: Run, kw: Any, skip: str | None = None
+) -> AsyncIterator[Any]:
+    door = _pick(self, _FOR_ASTREAM, skip)
+    if door is not None:
+        return _aopen_door(self, door, source, run, kw)
+    blocking = _pick(self, _FOR_STREAM, skip)
+    if blocking is None:
+        raise no_sync_body(self)
+    if blocking == "invoke":
+        return _aopen_invoke(self, source, run, kw)
+    return stream_in_thread(self, lambda s: _open_door(self, blocking, s, run, kw), source)
+
+
+async def _aopen_invoke(self: Any, source: Any, run: Run, kw: Any) -> AsyncIterator[Any]:
+    value = await _async.fold_source(source)
+    yield await call_in_thread(run.call, self.invoke, value, _config(run), **kw)
+
+
+async def _aopen_door(
+    self: Any, door: str, source: Any, run: Run, kw: Any
+) -> AsyncIterator[Any]:
+    if door == "atransform":
+        stream = run.call(self.atransform, source.__aiter__(), _config(run), **kw)
+    else:
+        value = await _async.fold_source(source)
+        if door == "ainvoke":
+            yield await run.acall(self.ainvoke, value, _config(run), **kw)
+            return
+        stream = run.call(self.astream, value, _config(run), **kw)
+    entered = _async.entered(stream.__aiter__(), run)
+    run.streams.append((entered, self, None))
+    async for chunk in entered:
+        yield chunk
+
+
+async def avalue_override(
+    self: Any, value: Any, run: Run, kw: Any, skip: str | None = None
+) -> Any:
+    door = _pick(self, _FOR_AVALUE, skip)
+    if door == "ainvoke":
+        return await run.acall(self.ainvoke, value, _config(run), **kw)
+    if door is not None:
+        stream = _aopen_door(self, door, Once(value), run, kw)
+        run.streams.append((stream, self, None))
+        return fold_chunks(self._fold, [chunk async for chunk in stream])
+    return await call_in_thread(value_override, self, value, run, kw, skip)

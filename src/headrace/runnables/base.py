@@ -1,0 +1,344 @@
+"""`Runnable`: the one interface of every component, its doors derived from the four shapes.
+
+`invoke`, `batch`, `stream`, `transform` and their async twins are written here, once; a component
+has a shape (`headrace.shapes`) and never a door of its own. A direct subclass outside Headrace
+writes the doors it likes, at least one (`_doors.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from .. import _async, _async_fan, _sync, _sync_fan
+from .._gate import Gate
+from ..config import RunnableConfig
+from ..errors import InputError
+from ..flow import Once
+from ..run import Run, begin, current_run
+from ..shapes import Kwargs, Node
+from . import _doors
+from ._doors import native
+from .configs import get_config_list
+
+if TYPE_CHECKING:
+    from .explain import Explanation
+
+Input = TypeVar("Input", contravariant=True)  # noqa: PLC0105 - the field's names
+Output = TypeVar("Output", covariant=True)  # noqa: PLC0105
+Other = TypeVar("Other")
+
+makers: dict[str, Callable[..., Any]] = {}
+"""Combinators by name; each file of this package enters its own, so that none imports another."""
+
+
+class Runnable(Node, Generic[Input, Output]):
+    """Something that turns an input into an output, at once or chunk by chunk.
+
+    `Input` is the type of one input (a whole one; its chunks, for `transform`), `Output` that of
+    the value and of each chunk.
+    """
+
+    name: str | None = None
+    _overridden: frozenset[str] = frozenset()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _doors.install(cls)
+
+    # ------------------------------------------------------------- doors
+
+    @native
+    def invoke(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Output:
+        """The output for one input. Raises what the failing step raised, with a note naming it."""
+        node = self if not self._overridden else _below(self, "invoke")
+        return _sync.value_root(node, input, config, kwargs)  # type: ignore[no-any-return]
+
+    @native
+    async def ainvoke(
+        self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Output:
+        """`invoke` without blocking the event loop; blocking steps run in worker threads."""
+        node = self if not self._overridden else _below(self, "ainvoke")
+        return await _async.value_root(node, input, config, kwargs)  # type: ignore[no-any-return]
+
+    @native
+    def stream(
+        self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[Output]:
+        """The output in chunks, as they arise; their sum is what `invoke` gives.
+
+        Nothing runs before the first `next`. Closing the iterator ends every step for real.
+        """
+        node = self if not self._overridden else _below(self, "stream")
+        return _sync.stream_root(node, Once(input), config, kwargs)
+
+    @native
+    def astream(
+        self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[Output]:
+        """`stream`, async. Leaving early without `aclose()` closes it when it is collected."""
+        node = self if not self._overridden else _below(self, "astream")
+        return _async.stream_root(node, Once(input), config, kwargs)
+
+    @native
+    def transform(
+        self, input: Iterator[Input], config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[Output]:
+        """`stream` for an input that itself arrives in chunks. It takes `input` over: closing the
+        result closes it."""
+        node = self if not self._overridden else _below(self, "transform")
+        return _sync.stream_root(node, input, config, kwargs)
+
+    @native
+    def atransform(
+        self, input: AsyncIterator[Input], config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[Output]:
+        """`transform`, async."""
+        node = self if not self._overridden else _below(self, "atransform")
+        return _async.stream_root(node, input, config, kwargs)
+
+    # ------------------------------------------------------------- several inputs
+
+    def batch(
+        self,
+        inputs: list[Input],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Output]:
+        """The outputs for many inputs, `out[i]` from `inputs[i]`, several at once in threads.
+
+        `config["max_concurrency"]` bounds the leaf calls in flight. With `return_exceptions` a
+        failure is the output at its place; else the first one is raised when those at work ended.
+        """
+        inputs = _listed(inputs)
+        configs, gate = _shared(config, len(inputs))
+        return _sync_fan.gather(
+            lambda i: self.invoke(inputs[i], configs[i], **kwargs),
+            len(inputs),
+            gate=gate,
+            keep_errors=return_exceptions,
+        )
+
+    async def abatch(
+        self,
+        inputs: list[Input],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Output]:
+        """`batch`, async: all at once, or as `max_concurrency` lets. The first failure cancels and
+        awaits the others."""
+        inputs = _listed(inputs)
+        configs, gate = _shared(config, len(inputs))
+        return await _async_fan.gather(
+            lambda i: self.ainvoke(inputs[i], configs[i], **kwargs),
+            len(inputs),
+            gate=gate,
+            keep_errors=return_exceptions,
+        )
+
+    def batch_as_completed(
+        self,
+        inputs: Sequence[Input],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> Iterator[tuple[int, Output | Exception]]:
+        """Pairs `(i, output of inputs[i])` in the order in which they get done."""
+        given = _listed(inputs)
+        configs, gate = _shared(config, len(given))
+        yield from _sync_fan.gather_as_done(
+            lambda i: self.invoke(given[i], configs[i], **kwargs),
+            len(given),
+            gate=gate,
+            keep_errors=return_exceptions,
+        )
+
+    async def abatch_as_completed(
+        self,
+        inputs: Sequence[Input],
+        config: RunnableConfig | Sequence[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> AsyncIterator[tuple[int, Output | Exception]]:
+        """`batch_as_completed`, async."""
+        given = _listed(inputs)
+        configs, gate = _shared(config, len(given))
+        pairs = _async_fan.gather_as_done(
+            lambda i: self.ainvoke(given[i], configs[i], **kwargs),
+            len(given),
+            gate=gate,
+            keep_errors=return_exceptions,
+        )
+        try:
+            async for pair in pairs:
+                yield pair
+        finally:
+            await pairs.aclose()  # type: ignore[attr-defined]
+
+    # ------------------------------------------------------------- composition
+
+    @overload
+    def __or__(self, other: Runnable[Output, Other]) -> Runnable[Input, Other]: ...
+    @overload
+    def __or__(
+        self, other: Callable[[Iterator[Any]], Iterator[Other]]
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def __or__(
+        self, other: Callable[[AsyncIterator[Any]], AsyncIterator[Other]]
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def __or__(self, other: Callable[[Output], Awaitable[Other]]) -> Runnable[Input, Other]: ...
+    @overload
+    def __or__(self, other: Callable[[Output], Other]) -> Runnable[Input, Other]: ...
+    @overload
+    def __or__(self, other: Mapping[str, Any]) -> Runnable[Input, dict[str, Any]]: ...
+    def __or__(self, other: Any) -> Any:
+        """`self`, then `other`: a Runnable, a function (takes the whole value), a generator
+        function (takes the stream) or a dict of those (a parallel)."""
+        return makers["sequence"](self, other)
+
+    @overload
+    def __ror__(self, other: Runnable[Other, Any]) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(
+        self, other: Callable[[Iterator[Other]], Iterator[Any]]
+    ) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(
+        self, other: Callable[[AsyncIterator[Other]], AsyncIterator[Any]]
+    ) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(self, other: Callable[[Other], Any]) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(self, other: Mapping[str, Any]) -> Runnable[Any, Output]: ...
+    def __ror__(self, other: Any) -> Any:
+        return makers["sequence"](other, self)
+
+    def pipe(self, *others: Any, name: str | None = None) -> Runnable[Input, Any]:
+        """`self | others[0] | others[1] …`, with a name if given."""
+        return makers["sequence"](self, *others, name=name)  # type: ignore[no-any-return]
+
+    def pick(self, keys: str | list[str]) -> Runnable[Input, Any]:
+        """Then only one key's value, or a dict of the listed keys, of the output dict."""
+        return self | makers["pick"](keys)
+
+    def assign(self, **kwargs: Any) -> Runnable[Input, dict[str, Any]]:
+        """Then the output dict with the outputs of further steps added under their keys."""
+        return self | makers["assign"](makers["parallel"](kwargs))
+
+    def bind(self, **kwargs: Any) -> Runnable[Input, Output]:
+        """With these keyword arguments at every call."""
+        return makers["binding"](bound=self, kwargs=kwargs)  # type: ignore[no-any-return]
+
+    def with_config(
+        self, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Runnable[Input, Output]:
+        """With this config at every call; fields may be given as keywords."""
+        merged = {**(config or {}), **kwargs}
+        return makers["binding"](bound=self, config=merged)  # type: ignore[no-any-return]
+
+    def with_retry(self, **kwargs: Any) -> Runnable[Input, Output]:
+        """Tried again when it fails; arguments as for `RunnableRetry.of`."""
+        return makers["retry"](self, **kwargs)  # type: ignore[no-any-return]
+
+    def map(self) -> Runnable[list[Input], list[Output]]:
+        """For lists: each element through this runnable."""
+        return makers["each"](bound=self)  # type: ignore[no-any-return]
+
+    # ------------------------------------------------------------- about itself
+
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        """What the runnable is called in events and errors."""
+        base = name or self.name or type(self).__name__.partition("[")[0]
+        if not suffix:
+            return base
+        return f"{base}_{suffix}" if base[0].islower() else f"{base}{suffix.title()}"
+
+    def explain(self) -> Explanation:
+        """Per step: does it stream, wait for its whole input (and what to write instead) or make
+        the stream. Print it for the text; iterate it for the data."""
+        return makers["explain"](self)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"{self.get_name()}()"
+
+    # A class with no shape is made of the doors that it overrides.
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        return _doors.open_override(self, source, run, kw)
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return _doors.aopen_override(self, source, run, kw)
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return _doors.value_override(self, value, run, kw)
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return await _doors.avalue_override(self, value, run, kw)
+
+
+_doors.install(Runnable)
+
+
+class _Below(Node):
+    """A class with no shape, without one of its doors: what `super().stream()` means there."""
+
+    def __init__(self, node: Any, door: str) -> None:
+        self._node, self._door = node, door
+        self.get_name = node.get_name
+        self._run_type = node._run_type  # type: ignore[misc]
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        return _doors.open_override(self._node, source, run, kw, self._door)
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return _doors.aopen_override(self._node, source, run, kw, self._door)
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return _doors.value_override(self._node, value, run, kw, self._door)
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return await _doors.avalue_override(self._node, value, run, kw, self._door)
+
+
+def _below(node: Any, door: str) -> Any:
+    unshaped = type(node)._open is Runnable._open
+    return _Below(node, door) if unshaped and door in node._overridden else node
+
+
+def _listed(inputs: Any) -> list[Any]:
+    if isinstance(inputs, (str, bytes, Mapping)):
+        raise InputError(
+            f"batch got a {type(inputs).__name__} as its inputs: give a list with one input each."
+        )
+    return inputs if isinstance(inputs, list) else list(inputs)
+
+
+def _shared(config: Any, count: int) -> tuple[Sequence[Any], Gate | None]:
+    """A config for each input, and the one gate that all of them share."""
+    if config is None:
+        parent = current_run()
+        return [None] * count, None if parent is None else parent.gate
+    configs = get_config_list(config, count)
+    if not configs:
+        return configs, None
+    gate = begin(None, configs[0]).gate
+    if gate is not None:
+        for each in configs:
+            each["max_concurrency"] = gate
+    return configs, gate

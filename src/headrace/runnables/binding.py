@@ -1,0 +1,170 @@
+"""`RunnableBinding`: a runnable with keyword arguments and config that go with every call.
+
+A binding is no step of its own: drivers look through it, so it costs nothing per chunk and makes no
+run. Its doors are those of what it binds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..config import merge_configs
+from ..run import Run
+from ..shapes import Flow, Kwargs, Node
+from ._doors import DOORS, native
+from .base import Input, Output, Runnable, makers
+from .coerce import coerce_to_runnable
+
+_BATCHES = ("batch", "abatch", "batch_as_completed", "abatch_as_completed")
+
+
+class RunnableBinding(Runnable[Input, Output]):
+    """`bound`, called with `kwargs`, under `config`.
+
+    Args:
+        config_factories: functions from the config of a call to more config for it.
+        custom_input_type, custom_output_type: types to report instead of those of `bound`.
+    """
+
+    _transparent = True
+
+    def __init__(
+        self,
+        *,
+        bound: Any,
+        kwargs: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+        config_factories: Sequence[Callable[[Any], Mapping[str, Any]]] = (),
+        custom_input_type: Any = None,
+        custom_output_type: Any = None,
+        **other_kwargs: Any,
+    ) -> None:
+        self.bound = coerce_to_runnable(bound)
+        self.kwargs = {**(kwargs or {}), **other_kwargs}
+        self.config: dict[str, Any] = dict(config or {})
+        self.config_factories = list(config_factories)
+        self.custom_input_type = custom_input_type
+        self.custom_output_type = custom_output_type
+        self._fold, self._many = self.bound._fold, self.bound._many
+        self._async_only = self.bound._async_only
+
+    # ------------------------------------------------------------- what drivers see
+
+    def _unwrap(self, run: Run, kw: Kwargs) -> tuple[Node, Run, Kwargs]:
+        if self.kwargs:
+            kw = {**self.kwargs, **kw}
+        if self.config:
+            run = run.configured(self.config)
+        for factory in self.config_factories:
+            run = run.configured(factory(run.config()))
+        return self.bound, run, kw
+
+    def _fold_after(self, fold: Any) -> Any:
+        return self.bound._fold_after(fold)
+
+    def _start(self, fold: Any) -> Any:
+        return None if self.kwargs else self.bound._start(fold)
+
+    def _branch_machine(self, fold: Any, run: Run, tag: str | None) -> Any:
+        if self.kwargs or self.config_factories or self._overridden:
+            return None
+        if self.config:
+            run = run.configured(self.config)
+        return self.bound._branch_machine(fold, run, tag)
+
+    # ------------------------------------------------------------- what callers see
+
+    def _called(self, config: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        merged: Any = config
+        if self.config:
+            merged = merge_configs(self.config, config)
+        for factory in self.config_factories:
+            merged = merge_configs(merged, factory(merged))
+        return merged, {**self.kwargs, **kwargs}
+
+    def bind(self, **kwargs: Any) -> Runnable[Input, Output]:
+        return self._again(kwargs={**self.kwargs, **kwargs})
+
+    def with_config(self, config: Any = None, **kwargs: Any) -> Runnable[Input, Output]:
+        return self._again(config=merge_configs(self.config, {**(config or {}), **kwargs}))
+
+    def with_retry(self, **kwargs: Any) -> Runnable[Input, Output]:
+        return self._again(bound=self.bound.with_retry(**kwargs))
+
+    def _again(self, **changes: Any) -> Any:
+        return type(self)(
+            **{
+                "bound": self.bound,
+                "kwargs": self.kwargs,
+                "config": self.config,
+                "config_factories": self.config_factories,
+                "custom_input_type": self.custom_input_type,
+                "custom_output_type": self.custom_output_type,
+                **changes,
+            }
+        )
+
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        named = name or self.config.get("run_name") or self.name
+        return self.bound.get_name(suffix, name=named)  # type: ignore[no-any-return]
+
+    def _children(self) -> Sequence[tuple[str, Node]]:
+        return [("", self.bound)]
+
+    def _flow(self) -> Flow:
+        return self.bound._flow()  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        """What is not here is the bound runnable's."""
+        if name.startswith("__") or name == "bound":
+            raise AttributeError(name)
+        return getattr(self.bound, name)
+
+    def __repr__(self) -> str:
+        parts = [repr(self.bound)]
+        parts += [f"kwargs={self.kwargs!r}"] if self.kwargs else []
+        parts += [f"config={self.config!r}"] if self.config else []
+        return f"RunnableBinding({', '.join(parts)})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RunnableBinding):
+            return NotImplemented
+        mine = (self.bound, self.kwargs, self.config)
+        return mine == (other.bound, other.kwargs, other.config)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _door(name: str) -> Callable[..., Any]:
+    def door(self: Any, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        config, kwargs = self._called(config, kwargs)
+        return getattr(self.bound, name)(input, config, **kwargs)
+
+    door.__name__ = name
+    door.__doc__ = getattr(Runnable, name).__doc__
+    return native(door)
+
+
+def _batch_door(name: str) -> Callable[..., Any]:
+    def door(
+        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
+    ) -> Any:
+        if isinstance(config, Sequence):
+            config = [self._called(each, {})[0] for each in config]
+        else:
+            config = self._called(config, {})[0]
+        method = getattr(self.bound, name)
+        return method(inputs, config, return_exceptions=return_exceptions, **{**self.kwargs, **kw})
+
+    door.__name__ = name
+    door.__doc__ = getattr(Runnable, name).__doc__
+    return door
+
+
+for _name in DOORS:
+    setattr(RunnableBinding, _name, _door(_name))
+for _name in _BATCHES:
+    setattr(RunnableBinding, _name, _batch_door(_name))
+
+makers["binding"] = RunnableBinding

@@ -1,0 +1,113 @@
+"""`explain()`: what happens to a stream at each step of a chain, as data and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .base import makers
+
+_SAYS = {
+    "streams": "streams",
+    "barrier": "waits for its whole input",
+    "source": "waits for its whole input, then streams",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. `path` as in events and errors; `kind` is `"streams"`, `"barrier"` or `"source"`;
+    `advice` what to write instead of a barrier ("" where there is nothing better)."""
+
+    path: str
+    label: str
+    name: str
+    type: str
+    depth: int
+    kind: str
+    advice: str = ""
+
+
+class Explanation:
+    """The steps of a chain, outermost first. Iterate it, `str()` it, or take `to_dicts()`."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        self.steps = steps
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def barriers(self) -> list[Step]:
+        """The steps that give nothing until their input has ended."""
+        return [step for step in self.steps if step.kind == "barrier"]
+
+    @property
+    def streams(self) -> bool:
+        """Whether chunks reach the end before the input has ended or the last source is done."""
+        leaves = [step for step in self.steps if step.depth == 1] or self.steps
+        last_maker = max((i for i, s in enumerate(leaves) if s.kind == "source"), default=0)
+        return all(step.kind != "barrier" for step in leaves[last_maker:])
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        return [asdict(step) for step in self.steps]
+
+    def __str__(self) -> str:
+        names = [
+            f"{'  ' * step.depth}{f'{step.label}: ' if step.label else ''}{step.name}"
+            for step in self.steps
+        ]
+        width = max(map(len, names), default=0) + 2
+        lines = []
+        for name, step in zip(names, self.steps, strict=True):
+            lines.append(f"{name:<{width}}{_SAYS[step.kind]}")
+            if step.advice:
+                lines.append(f"{' ' * width}→ {step.advice}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def explain(node: Any) -> Explanation:
+    """Walk a runnable and say of each step what it does to a stream."""
+    return Explanation(list(_walk(node, "", "", 0)))
+
+
+def _walk(node: Any, label: str, parent: str, depth: int) -> Iterator[Step]:
+    while node._transparent and node._children():
+        named = node.get_name()
+        node = node._children()[0][1]
+        if named != node.get_name():
+            node = node if node._transparent else _Named(node, named)
+    name = node.get_name()
+    path = f"{parent}/{label}:{name}" if parent else name
+    flow = node._flow()
+    yield Step(path, label, name, node._run_type, depth, flow.kind, flow.advice)
+    for child_label, child in node._children():
+        yield from _walk(child, child_label, path, depth + 1)
+
+
+class _Named:
+    """A node under the name that a binding gives it."""
+
+    _transparent = False
+
+    def __init__(self, node: Any, name: str) -> None:
+        self._node, self._name = node, name
+        self._run_type = node._run_type
+
+    def get_name(self) -> str:
+        return self._name
+
+    def _flow(self) -> Any:
+        return self._node._flow()
+
+    def _children(self) -> Any:
+        return self._node._children()
+
+
+makers["explain"] = explain

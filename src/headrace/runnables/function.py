@@ -1,0 +1,307 @@
+"""User functions as steps: `RunnableLambda`, `RunnableGenerator`, `each`, `@chain`.
+
+A plain function takes the whole value, so it is a barrier; a generator function takes and gives
+chunks, so it streams; `each(fn)` applies a function chunk by chunk. Signatures are read once, when
+the function is wrapped: `config` and `run_manager` parameters are filled in.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import Any
+
+from .. import _async, _sync
+from .._bridge import call_in_thread, stream_in_thread
+from ..errors import ConfigError
+from ..flow import Machine, Once, Stepped, Tapped, fold_chunks
+from ..run import Run, RunCallbacks
+from ..shapes import Each, Flow, Kwargs, Leaf
+from ._doors import no_sync_body
+from .base import Input, Output, Runnable, makers
+from .coerce import NotRunnableError, coerce_to_runnable
+
+_FILLED_IN = ("config", "run_manager", "callbacks")
+
+
+def _filled_in(function: Callable[..., Any] | None) -> tuple[str, ...]:
+    """The parameters of `function` that a run fills in."""
+    if function is None:
+        return ()
+    try:
+        parameters = inspect.signature(function).parameters
+    except (ValueError, TypeError):  # builtins without a signature take nothing of ours
+        return ()
+    return tuple(name for name in _FILLED_IN if name in parameters)
+
+
+def _extras(names: tuple[str, ...], run: Run, kw: Kwargs) -> dict[str, Any]:
+    extras = dict(kw)
+    for name in names:
+        if name not in extras:
+            extras[name] = run.config() if name == "config" else RunCallbacks(run)
+    return extras
+
+
+def _is_async(function: Any) -> bool:
+    called = getattr(function, "__call__", None)  # noqa: B004 - the method, not callability
+    return any(
+        inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in (function, called)
+    )
+
+
+def _name_of(*functions: Any) -> str | None:
+    for function in functions:
+        inner = getattr(function, "func", function) if isinstance(function, partial) else function
+        name = getattr(inner, "__name__", None)
+        if name is not None:
+            return None if name == "<lambda>" else name
+    return None
+
+
+def _check(function: Any, what: str) -> None:
+    if not callable(function):
+        raise NotRunnableError(
+            f"{what} needs a function and got {function!r} ({type(function).__name__})."
+        )
+
+
+class RunnableLambda(Leaf, Runnable[Input, Output]):
+    """A function of the whole value.
+
+    Args:
+        func: a function, coroutine function, or generator function of either colour (it then
+            takes the whole value and streams its output). It may take `config` and `run_manager`.
+            If it returns a Runnable, that runs on the same input, up to `recursion_limit` deep.
+        afunc: an async body to use in async runs. Without one, a sync `func` runs in a thread.
+        name: what it is called in events; by default the function's name.
+    """
+
+    def __init__(self, func: Any, afunc: Any = None, name: str | None = None) -> None:
+        _check(func, type(self).__name__)
+        if afunc is not None:
+            _check(afunc, type(self).__name__)
+        if afunc is None and _is_async(func):
+            func, afunc = None, func
+        elif _is_async(func):
+            raise ConfigError(
+                f"RunnableLambda got an async func {func!r} beside an afunc: give the sync body "
+                "first and the async one as afunc."
+            )
+        self.func, self.afunc = func, afunc
+        self.name = name or _name_of(func, afunc)
+        self._given = _filled_in(func)
+        self._agiven = _filled_in(afunc)
+        self._generates = inspect.isgeneratorfunction(func)
+        self._agenerates = inspect.isasyncgenfunction(afunc) or inspect.isasyncgenfunction(
+            getattr(afunc, "__call__", None)  # noqa: B004
+        )
+        self._many = self._generates or self._agenerates
+        self._async_only = self if func is None else None
+
+    # ------------------------------------------------------------- sync
+
+    def _call(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        if run.bare and not kw and not self._given:
+            return self.func(value)
+        return run.call(self.func, value, **_extras(self._given, run, kw))
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        if self.func is None:
+            raise no_sync_body(self)
+        output = self._call(value, run, kw)
+        if self._generates:
+            return fold_chunks(None, list(_sync.entered(output, run)))
+        if isinstance(output, Runnable):
+            return _sync.value_step(output, value, run.deeper())
+        return output
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        if self.func is None:
+            raise no_sync_body(self)
+        return self._stream(source, run, kw)
+
+    def _stream(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        value = _sync.fold_source(source)
+        output = self._call(value, run, kw)
+        if self._generates:
+            yield from _sync.entered(output, run)
+        elif isinstance(output, Runnable):
+            yield from _sync.open_step(output, Once(value), run.deeper())
+        else:
+            yield output
+
+    # ------------------------------------------------------------- async
+
+    async def _acall(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        if self.afunc is None:
+            return await call_in_thread(self._call, value, run, kw)
+        return await run.acall(self.afunc, value, **_extras(self._agiven, run, kw))
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        if self._agenerates or (self._generates and self.afunc is None):
+            return await _async.value_by_fold(self, value, run, kw)
+        output = await self._acall(value, run, kw)
+        if isinstance(output, Runnable):
+            return await _async.value_step(output, value, run.deeper())
+        return output
+
+    async def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        value = await _async.fold_source(source)
+        if self._agenerates:
+            opened = run.call(self.afunc, value, **_extras(self._agiven, run, kw))
+            stream = _async.entered(opened, run)
+        elif self._generates and self.afunc is None:
+            stream = stream_in_thread(self, lambda s: self._stream(s, run, kw), Once(value))
+        else:
+            output = await self._acall(value, run, kw)
+            if not isinstance(output, Runnable):
+                yield output
+                return
+            stream = _async.open_step(output, Once(value), run.deeper())
+        run.streams.append((stream, self, None))
+        async for chunk in stream:
+            yield chunk
+
+    # ------------------------------------------------------------- about itself
+
+    def _flow(self) -> Flow:
+        if self._many:
+            return Flow("source")
+        name = self.name or "fn"
+        return Flow(
+            "barrier",
+            f"write a generator function, `def {name}(chunks): for chunk in chunks: yield …`, or "
+            f"`each({name})` if it can work on one chunk at a time",
+        )
+
+    def __repr__(self) -> str:
+        function = self.func or self.afunc
+        return f"{type(self).__name__}({_name_of(function) or 'lambda'})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RunnableLambda):
+            return NotImplemented
+        return self.func == other.func and self.afunc == other.afunc
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class RunnableGenerator(Leaf, Runnable[Input, Output]):
+    """A generator function as a step: chunks in, chunks out.
+
+    Args:
+        transform: `(Iterator) -> Iterator` or `(AsyncIterator) -> AsyncIterator`; it may take
+            `config` and `run_manager`.
+        atransform: the async body, where `transform` is the sync one. Without one, the sync body
+            runs in one worker thread for the whole stream.
+        name: what it is called in events; by default the function's name.
+    """
+
+    _many = True
+
+    def __init__(self, transform: Any, atransform: Any = None, *, name: str | None = None) -> None:
+        _check(transform, "RunnableGenerator")
+        if atransform is not None:
+            _check(atransform, "RunnableGenerator")
+        if atransform is None and _is_async(transform):
+            transform, atransform = None, transform
+        self._transform, self._atransform = transform, atransform
+        self.name = name or _name_of(transform, atransform)
+        self._given = _filled_in(transform)
+        self._agiven = _filled_in(atransform)
+        self._async_only = self if transform is None else None
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        if self._transform is None:
+            raise no_sync_body(self)
+        if run.bare and not kw and not self._given:
+            return self._transform(iter(source))  # type: ignore[no-any-return]
+        stream = run.call(self._transform, iter(source), **_extras(self._given, run, kw))
+        return _sync.entered(iter(stream), run)
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        if self._atransform is None:
+            return stream_in_thread(self, lambda s: iter(self._open(s, run, kw)), source)
+        if run.bare and not kw and not self._agiven:
+            return self._atransform(source.__aiter__())  # type: ignore[no-any-return]
+        extras = _extras(self._agiven, run, kw)
+        stream = run.call(self._atransform, source.__aiter__(), **extras)
+        return _async.entered(stream.__aiter__(), run)
+
+    def __repr__(self) -> str:
+        function = self._transform or self._atransform
+        return f"RunnableGenerator({_name_of(function) or 'lambda'})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RunnableGenerator):
+            return NotImplemented
+        return (self._transform, self._atransform) == (other._transform, other._atransform)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class RunnableChunkwise(Each, Runnable[Input, Output]):
+    """A function of one chunk, applied to each as it passes; what `each(fn)` makes.
+
+    A value that does not come as a stream counts as one chunk. The function must not block: in
+    async runs it is called in the event loop.
+    """
+
+    _many = True
+
+    def __init__(self, func: Callable[[Any], Any], name: str | None = None) -> None:
+        _check(func, "each")
+        if _is_async(func):
+            raise ConfigError(
+                f"each() got the async function {func!r}: write an async generator function, "
+                "`async def step(chunks): async for chunk in chunks: yield await …`."
+            )
+        self.func = func
+        self.name = name or _name_of(func)
+
+    def _step(self, chunk: Any) -> Any:
+        return self.func(chunk)
+
+    def _stepper(self, run: Run) -> Callable[[Any], Any]:
+        return self.func if run.bare else partial(run.call, self.func)
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        return _sync.run_each(self, source, self._stepper(run))
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return _async.run_each(self, source, self._stepper(run))
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return self._stepper(run)(value)
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return self._stepper(run)(value)
+
+    def _branch_machine(self, fold: Any, run: Run, tag: str | None) -> Machine | None:
+        if not run.observed:
+            return Stepped(self._stepper(run))
+        inner = run.child(self, tag)
+        return Tapped(Stepped(self._stepper(inner)), inner, None, fold)
+
+    def __repr__(self) -> str:
+        return f"each({_name_of(self.func) or 'lambda'})"
+
+
+def each(func: Callable[[Any], Any]) -> RunnableChunkwise[Any, Any]:
+    """A step that applies `func` to every chunk as it passes."""
+    return RunnableChunkwise(func)
+
+
+def chain(func: Any) -> RunnableLambda[Any, Any]:
+    """Decorator: a function that calls runnables, as a runnable of its own.
+
+    What it invokes shows up as its children; if it returns a runnable, that runs and streams.
+    """
+    return RunnableLambda(func, name=_name_of(func))
+
+
+makers["lambda"] = RunnableLambda
+makers["generator"] = RunnableGenerator
+_ = coerce_to_runnable

@@ -1,0 +1,165 @@
+"""`RunnableParallel`: one input through several branches, a dict of their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from .. import _async, _async_fan, _sync, _sync_fan
+from ..flow import Branch, Machine, Tapped
+from ..run import Run
+from ..shapes import Flow, Kwargs, Node
+from .addable import AddableDict, fold_by_key
+from .base import Input, Runnable, makers
+from .coerce import coerce_to_runnable
+
+
+def _under(key: str) -> Callable[[Any], AddableDict]:
+    def wrap(chunk: Any) -> AddableDict:
+        return AddableDict(((key, chunk),))
+
+    return wrap
+
+
+class RunnableParallel(Runnable[Input, dict[str, Any]]):
+    """Branches by key, given as a dict, as keywords, or both.
+
+    Its chunks are dicts of one key, `{"key": chunk of that branch}`, in the order in which the
+    branches have them; they add up to the dict of all outputs. Branches that may wait run at once
+    (threads, or tasks in async runs); prompts, parsers and the like need none.
+    """
+
+    def __init__(self, steps__: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        given = {**(steps__ or {}), **kwargs}
+        self.steps__ = {key: coerce_to_runnable(step) for key, step in given.items()}
+        self._tags = {key: f"map:key:{key}" for key in given}
+        self._branches = [
+            Branch(self._tags[key], _under(key), step) for key, step in self.steps__.items()
+        ]
+        self._fold = self._fold_after(None)
+        steps = self.steps__.values()
+        self._many = any(step._many for step in steps)
+        self._async_only = next((s._async_only for s in steps if s._async_only is not None), None)
+        self._may_wait = [key for key, step in self.steps__.items() if not step._start(None)]
+
+    @property
+    def steps(self) -> dict[str, Any]:
+        """The branches by key."""
+        return dict(self.steps__)
+
+    def _fold_after(self, fold: Any) -> Any:
+        folds = {key: step._fold_after(fold) for key, step in self.steps__.items()}
+        return partial(fold_by_key, folds) if any(folds.values()) else None
+
+    # ------------------------------------------------------------- streaming
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        return _sync_fan.fan_out(self, self._branches, source, run)
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return _async_fan.fan_out(self, self._branches, source, run)
+
+    def _start(self, fold: Any) -> Machine | None:
+        made = [(branch.node._start(fold), branch.wrap) for branch in self._branches]
+        return None if any(machine is None for machine, _ in made) else _Fanned(made)
+
+    def _branch_machine(self, fold: Any, run: Run, tag: str | None) -> Machine | None:
+        if self._may_wait or type(self)._in_open is not type(self)._open:
+            return None
+        inner = run.child(self, tag) if run.observed else run
+        fanned = _Fanned(
+            [(b.node._branch_machine(fold, inner, b.tag), b.wrap) for b in self._branches]
+        )
+        return Tapped(fanned, inner, self._fold_after(fold), fold) if run.observed else fanned
+
+    # ------------------------------------------------------------- values
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        def work(index: int) -> Any:
+            key = keys[index]
+            return _sync.value_step(self.steps__[key], value, run, tag=self._tags[key])
+
+        keys = self._may_wait
+        if len(keys) < 2:
+            keys = list(self.steps__)
+            return {key: work(index) for index, key in enumerate(keys)}
+        done = dict(
+            zip(keys, _sync_fan.gather(work, len(keys), gate=run.gate, workers=64), strict=True)
+        )
+        return {
+            key: done[key] if key in done else _sync.value_step(step, value, run, tag=self._tags[key])
+            for key, step in self.steps__.items()
+        }
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        async def work(index: int) -> Any:
+            key = keys[index]
+            return await _async.value_step(self.steps__[key], value, run, tag=self._tags[key])
+
+        keys = self._may_wait
+        if len(keys) < 2:
+            keys = list(self.steps__)
+            return {key: await work(index) for index, key in enumerate(keys)}
+        values = await _async_fan.gather(work, len(keys), gate=run.gate)
+        done = dict(zip(keys, values, strict=True))
+        result = {}
+        for key, step in self.steps__.items():
+            if key in done:
+                result[key] = done[key]
+            else:
+                result[key] = await _async.value_step(step, value, run, tag=self._tags[key])
+        return result
+
+    # ------------------------------------------------------------- about itself
+
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        own = f"RunnableParallel<{','.join(self.steps__)}>"
+        return super().get_name(suffix, name=name or self.name or own)
+
+    def _children(self) -> Sequence[tuple[str, Node]]:
+        return list(self.steps__.items())
+
+    def _flow(self) -> Flow:
+        kinds = {step._flow().kind for step in self.steps__.values()}
+        return Flow("barrier" if kinds == {"barrier"} else "streams")
+
+    def __repr__(self) -> str:
+        inside = ",\n".join(
+            f"  {key}: {step!r}".replace("\n", "\n  ") for key, step in self.steps__.items()
+        )
+        return f"{{\n{inside}\n}}" if inside else "{}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RunnableParallel):
+            return NotImplemented
+        return self.steps__ == other.steps__ and self.name == other.name
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Fanned:
+    """The machine of a parallel whose branches all are machines."""
+
+    __slots__ = ("_machines",)
+
+    def __init__(self, machines: list[Any]) -> None:
+        self._machines = machines
+
+    def feed(self, chunk: Any) -> Iterable[Any]:
+        for machine, wrap in self._machines:
+            for output in machine.feed(chunk):
+                yield wrap(output)
+
+    def finish(self) -> Iterable[Any]:
+        for machine, wrap in self._machines:
+            for output in machine.finish():
+                yield wrap(output)
+
+    def close(self) -> None:
+        _sync_fan.close_machines(self._machines)
+
+
+RunnableMap = RunnableParallel
+
+makers["parallel"] = RunnableParallel

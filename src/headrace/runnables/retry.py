@@ -1,0 +1,129 @@
+"""`RunnableRetry`: try again when a step fails, in `invoke` and before the first chunk of a stream.
+
+The first policy written as a Plan: it says what to run next and how long to wait; the drivers of
+both colours do it. After a chunk has been handed on, starting over would repeat it, so the failure
+is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+from ..errors import ConfigError
+from ..flow import Command, Forward, Outcome, Sleep
+from ..run import Run
+from ..shapes import Flow, Kwargs, Node, Plan
+from .base import Input, Output, Runnable, makers
+from .coerce import coerce_to_runnable
+
+Retryable = Any  # exception classes, or a predicate on the exception
+
+
+class RunnableRetry(Plan, Runnable[Input, Output]):
+    """`bound`, tried up to `max_attempt_number` times.
+
+    Args:
+        retry_exception_types: which exceptions are worth another try.
+        retry_if: a predicate on the exception, instead of the types.
+        wait_exponential_jitter: wait between tries, longer each time and never quite the same.
+        exponential_jitter_params: `initial`, `max`, `exp_base`, `jitter`, in seconds, as tenacity's
+            `wait_exponential_jitter` takes them.
+        max_attempt_number: tries in all, the first included.
+    """
+
+    def __init__(
+        self,
+        *,
+        bound: Any,
+        retry_exception_types: Sequence[type[BaseException]] = (Exception,),
+        retry_if: Callable[[BaseException], bool] | None = None,
+        wait_exponential_jitter: bool = True,
+        exponential_jitter_params: Mapping[str, float] | None = None,
+        max_attempt_number: int = 3,
+        name: str | None = None,
+    ) -> None:
+        if max_attempt_number < 1:
+            raise ConfigError(
+                f"Retry was asked for {max_attempt_number} attempts: give at least 1 (the first "
+                "try counts)."
+            )
+        self.bound = coerce_to_runnable(bound)
+        self.retry_exception_types = tuple(retry_exception_types)
+        self.retry_if = retry_if
+        self.wait_exponential_jitter = wait_exponential_jitter
+        self.exponential_jitter_params = dict(exponential_jitter_params or {})
+        self.max_attempt_number = max_attempt_number
+        self.name = name
+        self._fold, self._many = self.bound._fold, self.bound._many
+        self._async_only = self.bound._async_only
+
+    @classmethod
+    def of(
+        cls,
+        bound: Any,
+        *,
+        retry_if_exception_type: Retryable = (Exception,),
+        wait_exponential_jitter: bool = True,
+        exponential_jitter_params: Mapping[str, float] | None = None,
+        stop_after_attempt: int = 3,
+    ) -> RunnableRetry[Any, Any]:
+        """What `with_retry` makes. `retry_if_exception_type` may also be a predicate."""
+        chosen: dict[str, Any] = {"retry_exception_types": retry_if_exception_type}
+        if isinstance(retry_if_exception_type, type):
+            chosen = {"retry_exception_types": (retry_if_exception_type,)}
+        elif callable(retry_if_exception_type):
+            chosen = {"retry_if": retry_if_exception_type}
+        return cls(
+            bound=bound,
+            wait_exponential_jitter=wait_exponential_jitter,
+            exponential_jitter_params=exponential_jitter_params,
+            max_attempt_number=stop_after_attempt,
+            **chosen,
+        )
+
+    def _plan(self, run: Run, kw: Kwargs) -> Generator[Command, Outcome, None]:
+        for attempt in range(1, self.max_attempt_number + 1):
+            tag = None if attempt == 1 else f"retry:attempt:{attempt}"
+            outcome = yield Forward(self.bound, tag)
+            if outcome.error is None:
+                return
+            if outcome.started or attempt == self.max_attempt_number:
+                raise outcome.error
+            if not self._worth(outcome.error):
+                raise outcome.error
+            if self.wait_exponential_jitter:
+                yield Sleep(self._pause(attempt))
+
+    def _worth(self, error: Exception) -> bool:
+        if self.retry_if is not None:
+            return self.retry_if(error)
+        return isinstance(error, self.retry_exception_types)
+
+    def _pause(self, attempt: int) -> float:
+        wait = _waiter(tuple(sorted(self.exponential_jitter_params.items())))
+        return float(wait(SimpleNamespace(attempt_number=attempt)))
+
+    def _fold_after(self, fold: Any) -> Any:
+        return self.bound._fold_after(fold)
+
+    def _children(self) -> Sequence[tuple[str, Node]]:
+        return [("bound", self.bound)]
+
+    def _flow(self) -> Flow:
+        return self.bound._flow()  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"RunnableRetry({self.bound!r}, max_attempt_number={self.max_attempt_number})"
+
+
+@lru_cache(maxsize=32)
+def _waiter(params: tuple[tuple[str, float], ...]) -> Any:
+    import tenacity  # only a chain that has failed needs its arithmetic
+
+    return tenacity.wait_exponential_jitter(**dict(params))
+
+
+makers["retry"] = RunnableRetry.of

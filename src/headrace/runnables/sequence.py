@@ -1,0 +1,202 @@
+"""`RunnableSequence`: one step after the other, what `|` makes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from .. import _async, _sync
+from ..errors import ConfigError
+from ..flow import EMPTY, Folded, Machine, Once, Piped, Tapped
+from ..run import Run
+from ..shapes import Kwargs, Node
+from .base import Input, Output, Runnable, makers
+from .coerce import coerce_to_runnable
+
+
+class RunnableSequence(Runnable[Input, Output]):
+    """Steps in a row; the chunks of each are the input of the next.
+
+    A stream goes through all of them chunk by chunk, except where a step waits for its whole input
+    (see `explain()`). Steps that are sequences themselves are taken apart. Keyword arguments of a
+    call go to the first step.
+    """
+
+    def __init__(
+        self,
+        *steps: Any,
+        name: str | None = None,
+        first: Any = None,
+        middle: Sequence[Any] | None = None,
+        last: Any = None,
+    ) -> None:
+        given = steps or (first, *(middle or ()), last)
+        flat: list[Any] = []
+        for step in given:
+            if isinstance(step, RunnableSequence):
+                flat += step.steps
+                name = name or step.name
+            elif step is not None:
+                flat.append(coerce_to_runnable(step))
+        if len(flat) < 2:
+            raise ConfigError(
+                f"A RunnableSequence needs at least two steps and got {len(flat)}: "
+                "use the single runnable itself."
+            )
+        self.steps: list[Any] = flat
+        self.name = name
+        self._tags = [f"seq:step:{number}" for number in range(1, len(flat) + 1)]
+        self._folds = list(self._folds_from(None))
+        self._fold = self._folds[-1]
+        self._many = any(step._many for step in flat)
+        self._async_only = next((s._async_only for s in flat if s._async_only is not None), None)
+        self._groups = list(_groups(flat))
+
+    @property
+    def first(self) -> Any:
+        return self.steps[0]
+
+    @property
+    def middle(self) -> list[Any]:
+        return self.steps[1:-1]
+
+    @property
+    def last(self) -> Any:
+        return self.steps[-1]
+
+    def _folds_from(self, fold: Any) -> Iterator[Any]:
+        for step in self.steps:
+            fold = step._fold_after(fold)
+            yield fold
+
+    def _fold_after(self, fold: Any) -> Any:
+        return self._fold if fold is None else list(self._folds_from(fold))[-1]
+
+    # ------------------------------------------------------------- streaming
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        return self._linked(_sync.open_step, source, run, kw)  # type: ignore[no-any-return]
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return self._linked(_async.open_step, source, run, kw)  # type: ignore[no-any-return]
+
+    def _linked(
+        self,
+        open_step: Any,
+        source: Any,
+        run: Run,
+        kw: Kwargs,
+        start: int = 0,
+        end: int | None = None,
+    ) -> Any:
+        folds = self._folds if type(source) is not Folded else list(self._folds_from(source.fold))
+        for index in range(start, len(self.steps) if end is None else end):
+            source = open_step(self.steps[index], source, run, kw, self._tags[index])
+            kw = EMPTY
+            if folds[index] is not None:
+                source = Folded(source, folds[index])
+        return source.source if type(source) is Folded else source
+
+    # ------------------------------------------------------------- values
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        if self._async_only is not None:
+            self._async_only._open(Once(value), run, kw)  # raises, before any step has run
+        for start, end in self._groups:
+            if end - start == 1:
+                value = _sync.value_step(self.steps[start], value, run, kw, self._tags[start])
+            else:
+                value = _sync.value_by_fold(_Group(self, start, end), value, run, kw)
+            kw = EMPTY
+        return value
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        for start, end in self._groups:
+            if end - start == 1:
+                step, tag = self.steps[start], self._tags[start]
+                value = await _async.value_step(step, value, run, kw, tag)
+            else:
+                value = await _async.value_by_fold(_Group(self, start, end), value, run, kw)
+            kw = EMPTY
+        return value
+
+    # ------------------------------------------------------------- several inputs
+
+    def _branch_machine(self, fold: Any, run: Run, tag: str | None) -> Machine | None:
+        if type(self)._in_open is not type(self)._open:
+            return None
+        inner = run.child(self, tag) if run.observed else run
+        machines = []
+        for step, step_tag in zip(self.steps, self._tags, strict=True):
+            machine = step._branch_machine(fold, inner, step_tag)
+            if machine is None:
+                return None
+            machines.append(machine)
+            fold = step._fold_after(fold)
+        piped = Piped(machines)
+        return Tapped(piped, inner, fold, None) if run.observed else piped
+
+    def _start(self, fold: Any) -> Machine | None:
+        machines = []
+        for step in self.steps:
+            machine = step._start(fold)
+            if machine is None:
+                return None
+            machines.append(machine)
+            fold = step._fold_after(fold)
+        return Piped(machines)
+
+    # ------------------------------------------------------------- about itself
+
+    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+        return super().get_name(suffix, name=name or self.name or "RunnableSequence")
+
+    def _children(self) -> Sequence[tuple[str, Node]]:
+        return [(str(number), step) for number, step in enumerate(self.steps, 1)]
+
+    def __repr__(self) -> str:
+        return "\n| ".join(
+            repr(step) if number == 0 else repr(step).replace("\n", "\n  ")
+            for number, step in enumerate(self.steps)
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RunnableSequence):
+            return NotImplemented
+        return self.steps == other.steps and self.name == other.name
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _groups(steps: list[Any]) -> Iterator[tuple[int, int]]:
+    """Ranges of steps that a value goes through as one: a step that makes many chunks together
+    with the steps that stream them on, so that `invoke` feeds those the chunks `stream` does."""
+    start = 0
+    while start < len(steps):
+        end = start + 1
+        if steps[start]._many:
+            while end < len(steps) and steps[end]._flow().kind == "streams":
+                end += 1
+        yield start, end
+        start = end
+
+
+class _Group(Node):
+    """Some steps of a sequence, opened as one stream."""
+
+    def __init__(self, sequence: RunnableSequence[Any, Any], start: int, end: int) -> None:
+        self.sequence, self.start, self.end = sequence, start, end
+        self._fold = sequence._folds[end - 1]
+        self.get_name = sequence.get_name  # type: ignore[method-assign]
+        self._children = sequence._children  # type: ignore[method-assign]
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        part = self.sequence._linked(_sync.open_step, source, run, kw, self.start, self.end)
+        return part  # type: ignore[no-any-return]
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        part = self.sequence._linked(_async.open_step, source, run, kw, self.start, self.end)
+        return part  # type: ignore[no-any-return]
+
+
+makers["sequence"] = RunnableSequence

@@ -1,0 +1,192 @@
+"""The four shapes a component can have. Logic is written once, without colour; the drivers run it.
+
+| shape  | you write                                   | for                                       |
+|--------|---------------------------------------------|-------------------------------------------|
+| `Each` | `_step(x) -> y`                             | one chunk in, one out                     |
+| `Op`   | `_start(fold)` -> a machine (`feed`/`finish`) | one in, many out, with memory             |
+| `Plan` | `_plan(run, kw)`, a generator of commands   | order and failure policy                  |
+| `Leaf` | `_open`, `_aopen`, `_value`, `_avalue`      | user code, models, transports: what waits |
+
+Every node answers the four questions of the drivers: `_open`/`_aopen` (a source to a stream,
+nothing pulled yet) and `_value`/`_avalue` (a value to a value). The `_in_…` twins are what a
+combinator calls: they differ where a user's class overrides public doors (see `_doors.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+
+from . import _async, _sync
+from .flow import Command, Machine, Outcome, Stepped, Tapped, Whole, fold_chunks
+from .run import Run
+
+if TYPE_CHECKING:
+    from .flow import Fold
+
+Kwargs: TypeAlias = Mapping[str, Any]
+
+
+class Flow(NamedTuple):
+    """How a step treats a stream. `kind`: `"streams"` (chunk in, chunk out), `"barrier"` (waits
+    for its whole input) or `"source"` (waits, then makes a stream). `advice`: what to write
+    instead of a barrier, or ""."""
+
+    kind: str
+    advice: str = ""
+
+
+class Node:
+    """What the drivers need of a component."""
+
+    _run_type: ClassVar[str] = "chain"
+    _transparent: ClassVar[bool] = False  # a binding: the drivers look through it
+    _fold: Callable[[list[Any]], Any] | None = None  # how its chunks add up; None: with `+`
+    _many: bool = False  # makes several chunks out of one by user code
+    _async_only: Any = None  # the step that has no sync body, if any
+
+    if TYPE_CHECKING:
+
+        def get_name(self) -> str: ...
+        def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]: ...
+        def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]: ...
+        def _value(self, value: Any, run: Run, kw: Kwargs) -> Any: ...
+        async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any: ...
+
+        _in_open = _open
+        _in_aopen = _aopen
+        _in_value = _value
+        _in_avalue = _avalue
+
+    def _fold_after(self, fold: Fold | None) -> Fold | None:
+        """How this step's chunks add up where its input adds up by `fold`."""
+        return self._fold
+
+    def _unwrap(self, run: Run, kw: Kwargs) -> tuple[Node, Run, Kwargs]:
+        raise NotImplementedError  # only transparent nodes are asked
+
+    def _start(self, fold: Fold | None) -> Machine | None:
+        """A machine that does this step's work without waiting, or None if it may wait."""
+        return None
+
+    def _branch_machine(self, fold: Fold | None, run: Run, tag: str | None) -> Machine | None:
+        """The machine for a driver that pushes, its run observed where `run` is."""
+        if type(self)._in_open is not type(self)._open:  # a user's override is user code
+            return None
+        machine = self._start(fold)
+        if machine is None or not run.observed:
+            return machine
+        return Tapped(machine, run.child(self, tag), self._fold, fold)
+
+    def _children(self) -> Sequence[tuple[str, Node]]:
+        """Labelled parts, for paths, graphs and `explain()`; an empty label adds no level."""
+        return ()
+
+    def _flow(self) -> Flow:
+        return Flow("streams")
+
+
+class Each(Node):
+    """One chunk in, one out. A whole value counts as one chunk."""
+
+    def _step(self, chunk: Any, /) -> Any:
+        raise NotImplementedError
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        return _sync.run_each(self, source, self._step)
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return _async.run_each(self, source, self._step)
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return self._step(value)
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return self._step(value)
+
+    def _start(self, fold: Fold | None) -> Machine | None:
+        return Stepped(self._step)
+
+
+class Op(Node):
+    """One chunk in, any number out, with memory; never waits."""
+
+    def _start(self, fold: Fold | None) -> Machine:
+        raise NotImplementedError
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        return _sync.run_machine(self, source, self._start(getattr(source, "fold", None)))
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return _async.run_machine(self, source, self._start(getattr(source, "fold", None)))
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        machine = self._start(None)
+        return fold_chunks(self._fold, [*machine.feed(value), *machine.finish()])
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return self._value(value, run, kw)
+
+
+class Pure(Op):
+    """A function of the whole input that never waits: a prompt, a parser of finished text."""
+
+    def _apply(self, value: Any, /) -> Any:
+        raise NotImplementedError
+
+    def _start(self, fold: Fold | None) -> Machine:
+        return Whole(self._apply, fold)
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return self._apply(value)
+
+    def _flow(self) -> Flow:
+        return Flow("barrier")
+
+
+class Plan(Node):
+    """Order and failure policy, as a generator of commands; it sees no chunk and does no I/O."""
+
+    def _plan(self, run: Run, kw: Kwargs) -> Generator[Command, Outcome, None]:
+        raise NotImplementedError
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        return _sync.run_plan(self, source, run, kw)
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return _async.run_plan(self, source, run, kw)
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return _sync.value_plan(self, value, run, kw)
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return await _async.value_plan(self, value, run, kw)
+
+
+class Leaf(Node):
+    """Where waiting or user code is. Give `_open` and `_aopen`; the values default to folds."""
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return _sync.value_by_fold(self, value, run, kw)
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return await _async.value_by_fold(self, value, run, kw)
+
+
+class Barrier(Leaf):
+    """A leaf that takes a whole value and gives one: write `_value` and `_avalue`."""
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        raise NotImplementedError
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        raise NotImplementedError
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        yield self._value(_sync.fold_source(source), run, kw)
+
+    async def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        yield await self._avalue(await _async.fold_source(source), run, kw)
+
+    def _flow(self) -> Flow:
+        return Flow("barrier")
