@@ -20,6 +20,8 @@ class Adds(dict[str, str]):
     pairwise = 0
 
     def __add__(self, other: dict[str, str]) -> Adds:
+        if not isinstance(other, dict):
+            return NotImplemented
         Adds.pairwise += 1
         return Adds.__headrace_merge__([self, other])
 

@@ -13,7 +13,7 @@ import re
 from enum import Enum
 from typing import Any, Final
 
-__all__ = ["BLANKS", "CUT", "LITERALS", "NOTHING", "TOKEN", "Nothing", "escape", "scalar"]
+__all__ = ["BLANKS", "CUT", "LITERALS", "NOTHING", "SHORT", "TOKEN", "Nothing", "escape", "scalar"]
 
 
 class Nothing(Enum):
@@ -49,7 +49,16 @@ _NUMBER_BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:(?<=[0-9])[eE
 CUT: Final = -1
 _ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9a-fA-F]{4}))')
 _ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
-_SHORT = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+SHORT: Final = {
+    '"': '"',
+    "\\": "\\",
+    "/": "/",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+}
 
 
 def scalar(token: str, *, strict: bool) -> tuple[Any, int, bool]:
@@ -105,7 +114,7 @@ def escape(text: str, pos: int) -> tuple[str, int]:
         return "", CUT if cut else pos
     short = match[1]
     if short is not None:
-        return _SHORT[short], match.end()
+        return SHORT[short], match.end()
     code, end = int(match[2], 16), match.end()
     if not 0xD800 <= code < 0xDC00:
         return chr(code), end

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, get_args
 
 from headrace.errors import InputError, JsonSyntaxError
-from headrace.jsonstream._lexical import BLANKS, CUT, NOTHING, TOKEN, escape, scalar
+from headrace.jsonstream._lexical import BLANKS, CUT, NOTHING, SHORT, TOKEN, escape, scalar
 from headrace.jsonstream._path import Path, Selector
 from headrace.jsonstream._prose import Opening
 from headrace.jsonstream._snapshot import DEEP, LONG, Spares, snapshot
@@ -266,6 +266,11 @@ class JsonStream:
                 return self._close_text(stop + 1)
             if text[stop] != "\\":
                 return self._fail(text, stop, "control characters written as escapes")
+            if (short := SHORT.get(text[stop + 1 : stop + 2])) is not None:
+                pending.append(short)
+                self._changed |= self._growing
+                pos = stop + 2
+                continue
             char, pos = escape(text, stop)
             if pos == CUT:
                 self._carry = text[stop:]

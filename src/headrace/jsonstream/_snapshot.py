@@ -129,6 +129,8 @@ DeepList.__radd__ = _marking(lambda self, other: other + list(self))  # type: ig
 def _catch_up(copy: Any, items: Any) -> None:
     """Add to a copy the elements that its container got since."""
     done = len(copy)
+    if done == len(items):
+        return
     if isinstance(items, list):
         list.extend(copy, items[done:])
         return
@@ -184,14 +186,11 @@ class _Copies:
                 return
         self.chosen = None
 
-    def take(self, make: Callable[[Any], Any], items: Container) -> Any:
-        """The chosen copy, or one made now; the oldest gives way."""
-        copy, self.chosen = self.chosen, None
-        if copy is None:
-            copy = make(items)
-            if len(self.kept) == KEPT:
-                del self.kept[0]
-            self.kept.append(copy)
+    def keep(self, copy: Any) -> Any:
+        """Keep a new copy, to use it again; the oldest gives way."""
+        if len(self.kept) == KEPT:
+            del self.kept[0]
+        self.kept.append(copy)
         return copy
 
 
@@ -220,12 +219,22 @@ class _Long(_Copies):
         """A copy of the container, with `child` at its open end."""
         copy, self.chosen = self.chosen, None
         if copy is None:
-            copy = self.take(SnapshotDict if isinstance(items, dict) else SnapshotList, items)
-        elif len(copy) != len(items):
+            copy = self.keep(
+                SnapshotDict(items) if isinstance(items, dict) else SnapshotList(items)
+            )
+        if key is not None:
             _catch_up(copy, items)
+            if child is not NOTHING:
+                copy.open = True
+                copy.touched = _put(copy, key, child)
+            return copy
+        # The same for a list, without two calls.
+        done = len(copy)
+        if done < len(items):
+            list.extend(copy, items[done:])
         if child is not NOTHING:
             copy.open = True
-            copy.touched = _put(copy, key, child)
+            list.append(copy, child)
         return copy
 
 
@@ -242,8 +251,10 @@ class _Deep(_Copies):
 
     def build(self, stack: Sequence[Any], keys: Sequence[str | None], child: Any) -> Any:
         """A copy of the open path, with `child` at its end."""
-        items = stack[DEEP]
-        top = self.take(DeepDict if isinstance(items, dict) else DeepList, items)
+        top, self.chosen = self.chosen, None
+        if top is None:
+            items = stack[DEEP]
+            top = self.keep(DeepDict(items) if isinstance(items, dict) else DeepList(items))
         inner = top.inner
         if len(inner) > top.low:
             # A container of the copy has been closed: it is complete in its parent by now.
@@ -251,18 +262,18 @@ class _Deep(_Copies):
             del inner[top.low :]
         node = inner[-1] if inner else top
         depth = DEEP + len(inner)
-        if len(node) != len(stack[depth]):
-            _catch_up(node, stack[depth])
-        for items in stack[depth + 1 :]:
-            below = items.copy()
-            top.touched |= _put(node, keys[depth], below)
+        _catch_up(node, stack[depth])
+        for at in range(depth, len(stack) - 1):
+            below = stack[at + 1].copy()
+            if _put(node, keys[at], below):
+                top.touched = True
             inner.append(below)
             node = below
-            depth += 1
         top.low = len(inner)
         if child is not NOTHING:
             top.open = True
-            top.touched |= _put(node, keys[-1], child)
+            if _put(node, keys[-1], child):
+                top.touched = True
         return top
 
 
@@ -302,10 +313,13 @@ class Spares:
             if len(items) >= LONG:
                 long = self.long.get(depth) or self._copies(depth)
                 node = long.build(items, key, node)
-            elif node is NOTHING:
-                node = items.copy()
+            elif key is None:
+                node = items.copy() if node is NOTHING else [*items, node]
             else:
-                node = [*items, node] if key is None else {**items, key: node}
+                copy = items.copy()
+                if node is not NOTHING:
+                    copy[key] = node
+                node = copy
         return node
 
     def _copies(self, depth: int) -> _Long:

@@ -206,8 +206,8 @@ class Engine:
             work.run(put)
             with self._lock:
                 self._live.discard(work)
-            self.slots.release(ticket)
             if not self._exiting:
+                self.slots.release(ticket)
                 end()
 
         # A daemon, so that the interpreter's exit is not held up; `_at_exit` waits for it.

@@ -46,7 +46,7 @@ class Runnable(Node, Generic[Input, Output]):
     the value and of each chunk.
     """
 
-    name: str | None = None
+    name: str | None
     _overridden: frozenset[str] = frozenset()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -264,7 +264,7 @@ class Runnable(Node, Generic[Input, Output]):
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """What the runnable is called in events and errors."""
-        base = name or self.name or type(self).__name__.partition("[")[0]
+        base = name or getattr(self, "name", None) or type(self).__name__.partition("[")[0]
         if not suffix:
             return base
         return f"{base}_{suffix}" if base[0].islower() else f"{base}{suffix.title()}"

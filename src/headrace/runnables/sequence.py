@@ -35,7 +35,7 @@ class RunnableSequence(Runnable[Input, Output]):
         for step in given:
             if isinstance(step, RunnableSequence):
                 flat += step.steps
-                name = name or step.name
+                name = name or getattr(step, "name", None)
             elif step is not None:
                 flat.append(coerce_to_runnable(step))
         if len(flat) < 2:
