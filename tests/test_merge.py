@@ -133,8 +133,7 @@ def test_an_error_of_the_hook_that_is_no_type_error_is_not_swallowed() -> None:
     [
         ([], {}),
         ([{"a": None}, {"a": "x"}, {"a": None}, {"a": "y"}], {"a": "xy"}),
-        ([{"id": "1"}, {"id": "1"}, {"id": "2"}], {"id": "12"}),
-        ([{"id": "1"}, {"id": "2"}, {"id": "12"}], {"id": "12"}),
+        ([{"id": ""}, {"id": "1"}, {"id": "1"}, {"id": "2"}], {"id": "1"}),
         ([{"type": "function"}, {"type": "function"}], {"type": "function"}),
         ([{"name": "f"}, {"name": "f"}], {"name": "ff"}),
         ([{"index": "lc_1"}, {"index": "lc_2"}], {"index": "lc_1"}),
@@ -144,7 +143,9 @@ def test_an_error_of_the_hook_that_is_no_type_error_is_not_swallowed() -> None:
         ([{"a": ["x"]}, {"a": ["y"]}], {"a": ["x", "y"]}),
         ([{"a": True}, {"a": False}], {"a": False}),
         ([{"a": 0.5}, {"a": 0.25}], {"a": 0.25}),
-        ([{"a": "x"}, {"a": 1}, {"a": 2}], {"a": 3}),
+        ([{"a": 1}, {"a": "x"}, {"a": 2}, {"a": "y"}], {"a": "xy"}),
+        ([{"a": ["x"]}, {"a": {"b": 1}}, {"a": "y"}], {"a": {"b": 1}}),
+        ([{"a": 0.5}, {"a": object}], {"a": object}),
     ],
 )
 def test_merge_dicts(dicts: list[dict[str, Any]], merged: dict[str, Any]) -> None:
@@ -211,20 +212,3 @@ def test_copy_tree(tree: Any) -> None:
     copied = copy_tree(tree)
     assert copied == tree
     assert not set(containers(copied)) & set(containers(tree))
-
-
-def test_text_is_joined_once_not_once_per_chunk() -> None:
-    """Each miss of a repeated name doubles the text, so a thousand names join a few times."""
-
-    class Counting(str):
-        compared = 0
-
-        def __eq__(self, other: object) -> bool:
-            Counting.compared += 1
-            return str.__eq__(self, other)
-
-        __hash__ = str.__hash__
-
-    names = [Counting(f"{n:04}") for n in range(1000)]
-    assert merge_dicts({"id": name} for name in names) == {"id": "".join(names)}
-    assert Counting.compared <= 12

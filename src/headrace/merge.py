@@ -28,8 +28,8 @@ _JOIN: dict[type, Callable[[Sequence[Any]], Any]] = {
     tuple: lambda run: tuple(chain.from_iterable(run)),
 }
 
-# Strings under these keys name something: the same name twice is still that name.
-_NAMES = frozenset({"id", "type", "output_version", "model_provider"})
+# Strings under these keys name something: they are not continued, the first one stays.
+_NAMES = frozenset({"id", "index", "type", "output_version", "model_provider"})
 
 # Integers under these keys are positions or times: they are replaced, never summed.
 _MARKS = frozenset({"index", "created", "timestamp"})
@@ -94,10 +94,11 @@ def copy_tree(value: Any) -> Any:
 def merge_dicts(dicts: Iterable[Mapping[Any, Any] | None]) -> dict[Any, Any]:
     """Merge free-form dicts of stream chunks, key by key, in order.
 
-    For one key: None yields to any value; strings concatenate (a name such as `id` or `type`
-    that is repeated stays once); dicts and lists merge; equal values stay once; different
-    integers are summed (the later replaces the earlier under `index`, `created`, `timestamp`).
-    For all else, and where the types differ, the later value replaces the earlier.
+    For one key: None yields to any value; strings concatenate, but of names such as `id` and
+    `type` the first stays; dicts and lists merge; of equal integers one stays, different ones are
+    summed (under `index`, `created` and `timestamp` the last stays). Of other values the last
+    stays. Where the types differ, only the values of the richest count: dicts before lists,
+    strings, integers, others.
     """
     columns: dict[Any, list[Any]] = {}
     for one in dicts:
@@ -206,43 +207,28 @@ def _index_of(item: Any) -> Hashable | None:
 
 
 def _merge_column(key: Any, values: list[Any]) -> Any:
-    """The values of one key, in order, as one: the last run of one type, merged."""
+    """The values of one key, in order, as one."""
     kept = [value for value in values if value is not None]
     if not kept:
         return None
-    kind = _kind(kept[-1])
-    start = len(kept) - 1
-    while start > 0 and _kind(kept[start - 1]) is kind:
-        start -= 1
-    run = kept[start:]
-    rule = _COLUMN.get(kind)
-    return copy_tree(run[-1]) if rule is None or len(run) == 1 else rule(key, run)
+    kinds = [_kind(value) for value in kept]
+    for kind, rule in _RULES.items():
+        if kind in kinds:
+            run = [value for value, its in zip(kept, kinds, strict=True) if its is kind]
+            return copy_tree(run[0]) if len(run) == 1 else rule(key, run)
+    return kept[-1]
 
 
 def _kind(value: Any) -> type:
     """The type whose rule applies to a value: a known one it derives from, else its own."""
     kind = type(value)
-    if kind in _COLUMN or kind is bool:
+    if kind in _RULES or kind is bool:
         return kind
-    return next((known for known in _COLUMN if isinstance(value, known)), kind)
+    return next((known for known in _RULES if isinstance(value, known)), kind)
 
 
 def _merge_strings(key: Any, run: list[str]) -> str:
-    if key == "index" and run[0].startswith(_GENERATED):
-        return run[0]
-    if key not in _NAMES:
-        return "".join(run)
-    # Compare with the text so far only where the lengths agree: each miss doubles the length,
-    # so the joins stay linear in total.
-    parts, length = [run[0]], len(run[0])
-    for text in run[1:]:
-        if len(text) == length:
-            parts = ["".join(parts)]
-            if parts[0] == text:
-                continue
-        parts.append(text)
-        length += len(text)
-    return "".join(parts)
+    return next(filter(None, run), "") if key in _NAMES else "".join(run)
 
 
 def _merge_ints(key: Any, run: list[int]) -> int:
@@ -253,9 +239,10 @@ def _merge_ints(key: Any, run: list[int]) -> int:
     return total
 
 
-_COLUMN: dict[type, Callable[[Any, list[Any]], Any]] = {
-    str: _merge_strings,
+# How the values of one key merge, by their type; richer types come first.
+_RULES: dict[type, Callable[[Any, list[Any]], Any]] = {
     dict: lambda _key, run: merge_dicts(run),
     list: lambda _key, run: merge_lists(run),
+    str: _merge_strings,
     int: _merge_ints,
 }

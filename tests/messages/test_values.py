@@ -133,20 +133,28 @@ def test_equality_is_by_class_and_fields() -> None:
     assert HumanMessage("a") != "a"
 
 
+# The constructors as a program without a type checker sees them.
+Human: Any = HumanMessage
+AI: Any = AIMessage
+Tool: Any = ToolMessage
+Chat: Any = ChatMessage
+Function: Any = FunctionMessage
+
+
 @pytest.mark.parametrize(
     ("build", "says"),
     [
-        (lambda: HumanMessage(), "needs content"),
-        (lambda: HumanMessage(3), "3, a int"),
-        (lambda: HumanMessage(["a", 3]), "holds 3, a int"),
-        (lambda: HumanMessage("a", tool_calls=[]), "no field 'tool_calls'"),
-        (lambda: HumanMessage("a", type="ai"), "type 'human'"),
-        (lambda: HumanMessage("a", additional_kwargs=3), "additional_kwargs as a dict"),
-        (lambda: AIMessage("a", tool_calls=[{"name": "f"}]), "'name', 'args' and 'id'"),
-        (lambda: ToolMessage("a"), "needs 'tool_call_id'"),
-        (lambda: ToolMessage("a", tool_call_id="1", status="maybe"), "'maybe'"),
-        (lambda: ChatMessage("a"), "needs 'role'"),
-        (lambda: FunctionMessage("a"), "needs 'name'"),
+        (lambda: Human(), "needs content"),
+        (lambda: Human(3), "3, a int"),
+        (lambda: Human(["a", 3]), "holds 3, a int"),
+        (lambda: Human("a", tool_calls=[]), "no field 'tool_calls'"),
+        (lambda: Human("a", type="ai"), "type 'human'"),
+        (lambda: Human("a", additional_kwargs=3), "additional_kwargs as a dict"),
+        (lambda: AI("a", tool_calls=[{"name": "f"}]), "'name', 'args' and 'id'"),
+        (lambda: Tool("a"), "needs 'tool_call_id'"),
+        (lambda: Tool("a", tool_call_id="1", status="maybe"), "'maybe'"),
+        (lambda: Chat("a"), "needs 'role'"),
+        (lambda: Function("a"), "needs 'name'"),
         (lambda: RemoveMessage("1", content="x"), "no content"),
         (lambda: HumanMessage.model_validate(3), "from 3"),
     ],
@@ -209,7 +217,9 @@ def test_a_chunk_becomes_the_message_it_is_a_piece_of() -> None:
     assert whole.response_metadata == {"m": [1]}
     same = HumanMessage("a")
     assert message_chunk_to_message(same) is same
-    role = message_chunk_to_message(ChatMessageChunk("a", role="r") + ChatMessageChunk("b", role="r"))
+    role = message_chunk_to_message(
+        ChatMessageChunk("a", role="r") + ChatMessageChunk("b", role="r")
+    )
     assert role == ChatMessage("ab", role="r")
 
 

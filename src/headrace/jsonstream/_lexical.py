@@ -71,8 +71,6 @@ def scalar(token: str, *, strict: bool) -> tuple[Any, int, bool]:
     Raises:
         ValueError: an integer with more digits than `sys.get_int_max_str_digits()`.
     """
-    if token.isdigit() and token.isascii() and token[0] != "0":
-        return int(token), len(token), True
     literals = LITERALS[strict]
     if token in literals:
         return literals[token], len(token), True

@@ -51,7 +51,7 @@ class SnapshotList(list[Any]):
     """A list in a snapshot that is used again once nobody holds it."""
 
     __slots__ = ("open", "touched")
-    inner: Sequence[Any] = ()
+    inner: Any = ()
 
     def __init__(self, items: Iterable[Any] = ()) -> None:
         list.__init__(self, items)
@@ -66,7 +66,7 @@ class SnapshotDict(dict[str, Any]):
     """A dict in a snapshot that is used again once nobody holds it."""
 
     __slots__ = ("open", "touched")
-    inner: Sequence[Any] = ()
+    inner: Any = ()
 
     def __init__(self, items: Any = ()) -> None:
         dict.__init__(self, items)
@@ -84,7 +84,7 @@ class DeepList(SnapshotList):
 
     def __init__(self, items: Iterable[Any]) -> None:
         super().__init__(items)
-        self.inner: list[Any] = []  # the open containers below, outermost first
+        self.inner: Any = []  # the open containers below, outermost first
         self.low = 0  # how many of `inner` are still open
 
 
@@ -95,7 +95,7 @@ class DeepDict(SnapshotDict):
 
     def __init__(self, items: Any) -> None:
         super().__init__(items)
-        self.inner: list[Any] = []
+        self.inner: Any = []
         self.low = 0
 
 

@@ -152,27 +152,25 @@ class _Call:
 def merge_tool_call_chunks(lists: Iterable[Sequence[Mapping[str, Any]]]) -> list[ToolCallChunk]:
     """The tool-call chunks of a stream's chunks, in order, as one list of merged chunks.
 
-    Linear in the text. Calls stand in the order of their first chunk; the chunks of the first
-    list that has any stay apart from each other.
+    Linear in the text. Calls stand in the order of their first chunk. How the chunks are
+    divided into lists makes no difference.
     """
     calls: list[_Call] = []
     latest: dict[Any, _Call] = {}
-    first = True
     for chunks in lists:
         for chunk in chunks:
             index = chunk.get("index")
-            call = None if first or index is None else latest.get(index)
+            call = None if index is None else latest.get(index)
             if call is not None and call.continues_with(chunk):
                 call.add(chunk)
                 continue
             call = latest[index] = _Call(chunk)
             calls.append(call)
-        first = first and not chunks
     return [call.chunk() for call in calls]
 
 
 def parse_tool_call_chunks(
-    chunks: Iterable[ToolCallChunk],
+    chunks: Sequence[ToolCallChunk],
 ) -> tuple[list[ToolCall], list[InvalidToolCall]]:
     """The calls that tool-call chunks amount to so far, and those that are no JSON object.
 
@@ -180,7 +178,7 @@ def parse_tool_call_chunks(
     """
     calls: list[ToolCall] = []
     invalid: list[InvalidToolCall] = []
-    for chunk in chunks:
+    for chunk in merge_tool_call_chunks([chunks]):
         name, text, id = chunk["name"], chunk["args"], chunk["id"]
         args = _arguments(text) if text else {}
         if isinstance(args, dict):

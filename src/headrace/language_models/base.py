@@ -1,0 +1,195 @@
+"""What chat models and text models share: what they are given, how their calls are made.
+
+A model is a leaf: `invoke` runs its `_generate` or `_agenerate`, `stream` its `_stream` or
+`_astream`; each falls back on the next best that the class has, and a sync body runs in one worker
+thread in async runs. Which one is in the tables below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, ClassVar, TypeAlias
+
+from pydantic import Field
+
+from .. import _async, _sync
+from .._bridge import call_in_thread, stream_in_thread
+from ..errors import ConfigError
+from ..flow import Once
+from ..messages import BaseMessage, MessageLikeRepresentation, convert_to_messages
+from ..prompt_values import PromptValue
+from ..run import Run, RunCallbacks
+from ..runnables.base import Output
+from ..runnables.serializable import RunnableSerializable
+from ..shapes import Flow, Kwargs, Leaf
+
+__all__ = ["BaseLanguageModel", "LanguageModelInput", "ModelRunManager", "to_messages", "to_text"]
+
+LanguageModelInput: TypeAlias = PromptValue | str | list[MessageLikeRepresentation]
+
+
+def to_messages(value: Any) -> list[BaseMessage]:
+    """The messages that a model's input stands for."""
+    if isinstance(value, PromptValue):
+        return value.to_messages()
+    if isinstance(value, (str, BaseMessage)):
+        return convert_to_messages([value])
+    return convert_to_messages(value)
+
+
+def to_text(value: Any) -> str:
+    """The text that a model's input stands for."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, PromptValue):
+        return value.to_string()
+    from ..messages import get_buffer_string
+
+    return get_buffer_string(to_messages(value))
+
+
+class ModelRunManager(RunCallbacks):
+    """What a model's `_generate` and `_stream` get as `run_manager`.
+
+    What `_stream` yields is reported by itself; a `_generate` that reads a stream inside reports
+    its tokens with `on_llm_new_token`.
+    """
+
+    __slots__ = ("_reports",)
+
+    def __init__(self, run: Run, *, reports: bool) -> None:
+        super().__init__(run)
+        self._reports = reports and run.observed
+
+    def on_llm_new_token(self, token: str, *, chunk: Any = None, **_: Any) -> None:
+        """Report a token; `chunk` is the generation chunk it came in."""
+        if self._reports:
+            self.run.chunk(getattr(chunk, "message", chunk) if chunk is not None else token)
+
+
+class AsyncModelRunManager(ModelRunManager):
+    """The same for `_agenerate` and `_astream`, which await it."""
+
+    __slots__ = ()
+
+    async def on_llm_new_token(  # type: ignore[override]
+        self, token: str, *, chunk: Any = None, **_: Any
+    ) -> None:
+        super().on_llm_new_token(token, chunk=chunk)
+
+
+class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
+    """Base of chat models and text models.
+
+    Args:
+        disable_streaming: answer `stream` with one chunk from `invoke`; `"tool_calling"` only
+            where tools are bound.
+    """
+
+    disable_streaming: bool | str = Field(default=False)
+    _bodies: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        names = ("_generate", "_agenerate", "_stream", "_astream", "_call", "_acall")
+        cls._bodies = frozenset(n for n in names if not hasattr(getattr(cls, n, None), "_default"))
+
+    @property
+    def _llm_type(self) -> str:
+        return type(self).__name__
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {}
+
+    # Each kind of model says these four.
+
+    def _coerce(self, value: Any) -> Any:
+        raise NotImplementedError
+
+    def _one(self, prompt: Any, run: Run, kw: Kwargs) -> Any:
+        raise NotImplementedError
+
+    async def _aone(self, prompt: Any, run: Run, kw: Kwargs) -> Any:
+        raise NotImplementedError
+
+    def _chunks(self, stream: Iterator[Any], run: Run) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def _achunks(self, stream: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------- values
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        return self._one(self._coerce(value), run, kw)
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        prompt = self._coerce(value)
+        if "_agenerate" in self._bodies or "_acall" in self._bodies:
+            return await self._aone(prompt, run, kw)
+        if not self._bodies & {"_generate", "_call", "_stream"} and "_astream" in self._bodies:
+            return await _async.value_by_fold(self, value, run, kw)
+        return await call_in_thread(self._one, prompt, run, kw)
+
+    # ------------------------------------------------------------- streams
+
+    def _streams_with(self, kw: Kwargs) -> bool:
+        wish = self.disable_streaming
+        return not wish or (wish == "tool_calling" and not kw.get("tools"))
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        prompt = self._coerce(_sync.fold_source(source))
+        if "_stream" not in self._bodies or not self._streams_with(kw):
+            yield self._one(prompt, run, kw)
+            return
+        yield from self._streamed(prompt, run, kw)
+
+    def _streamed(self, prompt: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        stop, rest = _stop_of(kw)
+        manager = ModelRunManager(run, reports=False)
+        stream = run.call(self._stream, prompt, stop=stop, run_manager=manager, **rest)  # type: ignore[attr-defined]
+        entered = _sync.entered(iter(stream), run)
+        run.streams.append((entered, self, None))
+        return self._chunks(entered, run)
+
+    async def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        value = await _async.fold_source(source)
+        wants = self._streams_with(kw)
+        if wants and "_astream" in self._bodies:
+            stop, rest = _stop_of(kw)
+            manager = AsyncModelRunManager(run, reports=False)
+            prompt = self._coerce(value)
+            stream = run.call(self._astream, prompt, stop=stop, run_manager=manager, **rest)  # type: ignore[attr-defined]
+            entered = _async.entered(stream.__aiter__(), run)
+            run.streams.append((entered, self, None))
+            chunks = self._achunks(entered, run)
+        elif wants and "_stream" in self._bodies:
+            prompt = self._coerce(value)
+            chunks = stream_in_thread(self, lambda _: self._streamed(prompt, run, kw), Once(value))
+        else:
+            yield await self._avalue(value, run, kw)
+            return
+        run.streams.append((chunks, self, None))
+        async for chunk in chunks:
+            yield chunk
+
+    def _flow(self) -> Flow:
+        streams = self._bodies & {"_stream", "_astream"} and self.disable_streaming is not True
+        return Flow("source") if streams else Flow("barrier", "give the model a `_stream` method")
+
+    def _no_body(self, *names: str) -> ConfigError:
+        return ConfigError(
+            f"{type(self).__name__} has none of {', '.join(names)}: define one of them."
+        )
+
+
+def default(function: Any) -> Any:
+    """Mark a body that only stands for one that a model may define."""
+    function._default = True
+    return function
+
+
+def _stop_of(kw: Kwargs) -> tuple[list[str] | None, dict[str, Any]]:
+    rest = dict(kw)
+    return rest.pop("stop", None), rest
