@@ -168,6 +168,14 @@ def test_merge_dicts(dicts: list[dict[str, Any]], merged: dict[str, Any]) -> Non
             [[{"index": 0, "type": "text"}], [{"index": 0, "type": "text", "text": "x"}]],
             [{"index": 0, "type": "text", "text": "x"}],
         ),
+        (  # the items of the first list that has any stay apart
+            [[], [{"index": 0, "a": "x"}, {"index": 0, "a": "y"}], [{"index": 0, "a": "z"}]],
+            [{"index": 0, "a": "x"}, {"index": 0, "a": "yz"}],
+        ),
+        (
+            [[{"index": 0}], [{"index": 0, "type": "text"}], [{"index": 0, "type": "text"}]],
+            [{"index": 0, "type": "text"}],
+        ),
         (
             [
                 [{"index": 0, "type": "text", "text": "x"}],

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from ._locate import frame_of, locate
-from .flow import EMPTY, Collect, Emit, Folded, Forward, Machine, Once, Outcome, fold_chunks
+from .flow import EMPTY, Emit, Folded, Forward, Machine, Once, Outcome, Read, Sleep, fold_chunks
 from .run import Run, _current, begin
 
 _END = object()
@@ -306,9 +306,7 @@ async def run_machine(self: Any, source: Any, machine: Machine) -> AsyncIterator
         yield output
 
 
-async def run_plan(
-    self: Any, source: Any, run: Run, kw: Mapping[str, Any]
-) -> AsyncIterator[Any]:
+async def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> AsyncIterator[Any]:
     """Plan, streaming. Costs one frame per chunk; the plan sees none of them."""
     given = Replay(source)
     plan = self._plan(run, kw)
@@ -386,9 +384,11 @@ def _open_command(
 async def _execute(
     self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any]
 ) -> Outcome:
-    if type(command) is not Forward and type(command) is not Collect:
+    if type(command) is Sleep:
         await asyncio.sleep(command.seconds)
         return Outcome()
+    if type(command) is Read:
+        return Outcome(await fold_source(given.again()))
     value = await fold_source(given.again()) if command.value is ... else command.value
     inner = run.configured(command.config).fork() if command.config else run.fork()
     try:

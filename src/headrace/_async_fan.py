@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from ._async import abandon, close_streams, open_step
@@ -97,10 +98,15 @@ async def gather_as_done(
     awaits the rest."""
     done: deque[int] = deque()
     ready = asyncio.Event()
+
+    def report(number: int, _: asyncio.Task[Any]) -> None:
+        done.append(number)
+        ready.set()
+
     async with alent(gate):
         tasks = _lanes(work, count, gate)
         for number, task in enumerate(tasks):
-            task.add_done_callback(lambda _, n=number: (done.append(n), ready.set()))  # type: ignore[misc]
+            task.add_done_callback(partial(report, number))
         try:
             for _ in range(count):
                 while not done:
@@ -301,7 +307,7 @@ async def _tasked(
         inner.streams += [(getattr(given, "source", given), None, None), (pushed, self, None)]
         works.append((pushed, _same, inner))
     async with alent(run.gate):
-        tasks = [asyncio.create_task(_lane(self, *work, hub)) for work in works]
+        tasks = [asyncio.create_task(_lane(self, s, w, r, hub)) for s, w, r in works]
         batches = hub.batches()
         try:
             if once:

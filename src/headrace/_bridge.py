@@ -81,8 +81,6 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
     except asyncio.CancelledError:
         await finish.wait()
         raise
-    finally:
-        del outcome  # break the cycle of future and exception
 
 
 class _Pipe:

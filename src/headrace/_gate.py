@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["Gate", "lane", "alane", "lent", "alent"]
+__all__ = ["Gate", "alane", "alent", "lane", "lent"]
 
 
 class Gate(int):

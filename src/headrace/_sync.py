@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ._locate import frame_of, locate
-from .flow import EMPTY, Collect, Emit, Folded, Forward, Machine, Once, Outcome, fold_chunks
+from .flow import EMPTY, Emit, Folded, Forward, Machine, Once, Outcome, Read, Sleep, fold_chunks
 from .run import Run, _current, begin
 
 _END = object()
@@ -368,12 +368,12 @@ def _open_command(command: Any, given: Replay, run: Run, kw: Mapping[str, Any]) 
     return open_step(command.node, source, run, kw, command.tag)
 
 
-def _execute(
-    self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any]
-) -> Outcome:
-    if type(command) is not Forward and type(command) is not Collect:
+def _execute(self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any]) -> Outcome:
+    if type(command) is Sleep:
         time.sleep(command.seconds)
         return Outcome()
+    if type(command) is Read:
+        return Outcome(fold_source(given.again()))
     value = fold_source(given.again()) if command.value is ... else command.value
     inner = run.configured(command.config).fork() if command.config else run.fork()
     try:
@@ -384,4 +384,3 @@ def _execute(
     finally:
         close_streams(inner)
     return Outcome(result)
-

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from . import _threads
@@ -247,6 +248,7 @@ class _Hub:
         self._lanes = lanes
         self._stopped = False
         self._failure: BaseException | None = None
+        self._late: BaseException | None = None
 
     def put(self, output: Any) -> None:
         with self._lock:
@@ -261,8 +263,10 @@ class _Hub:
     def ended(self, failure: BaseException | None) -> None:
         with self._lock:
             self._lanes -= 1
-            if self._failure is None and not self._stopped:
-                self._failure = failure
+            if self._stopped:
+                self._late = self._late or failure
+            else:
+                self._failure = self._failure or failure
             self._ready.notify()
 
     def batches(self) -> Iterator[list[Any]]:
@@ -282,12 +286,17 @@ class _Hub:
                 return
 
     def stop(self) -> None:
-        """Tell the lanes that nobody listens and wait until the last one has ended."""
+        """Tell the lanes that nobody listens and wait until the last one has ended.
+
+        What failed in a lane only then, while it closed, is raised.
+        """
         with self._lock:
             self._stopped = True
             self._room.notify_all()
             while self._lanes:
                 self._ready.wait()
+        if self._late is not None:
+            raise self._late
 
 
 def fan_out(self: Any, branches: Sequence[Branch], source: Any, run: Run) -> Iterator[Any]:
@@ -367,7 +376,7 @@ def _threaded(
         works.append((pushed, _same, run.fork()))
     with lent(run.gate):
         for stream, wrap, inner in works:
-            _threads.submit(lambda s=stream, w=wrap, r=inner: _lane(self, s, w, r, hub))
+            _threads.submit(partial(_lane, self, stream, wrap, inner, hub))
         try:
             if once:
                 yield from _pushed(self, machines, source)

@@ -52,7 +52,7 @@ class ConfigError(HeadraceError, ValueError):
     """A component, or the config of a run, is set up in a way that cannot work."""
 
 
-class AsyncOnlyError(HeadraceError, TypeError):
+class AsyncOnlyError(HeadraceError, TypeError, NotImplementedError):
     """A sync call reached a step that only has an async body."""
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from .merge import merge
 
 __all__ = ["EMPTY", "Branch", "Collect", "Command", "Emit", "Folded", "Forward", "Machine", "Once",
-           "Outcome", "Sleep", "fold_chunks"]  # fmt: skip
+           "Outcome", "Read", "Sleep", "fold_chunks"]  # fmt: skip
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 Fold: TypeAlias = Callable[[list[Any]], Any]
@@ -148,13 +148,14 @@ class Piped:
 class Tapped:
     """A machine whose run is observed."""
 
-    __slots__ = ("chunks", "fold", "inner", "inputs", "run", "source_fold")
+    __slots__ = ("chunks", "fold", "inner", "inputs", "over", "run", "source_fold")
 
     def __init__(self, inner: Machine, run: Any, fold: Fold | None, source_fold: Fold | None):
         self.inner = inner
         self.run = run
         self.fold = fold
         self.source_fold = source_fold
+        self.over = False
         self.inputs: list[Any] = []
         self.chunks: list[Any] = []
 
@@ -165,8 +166,8 @@ class Tapped:
                 self.run.chunk(chunk)
                 yield chunk
         except BaseException as error:
-            run, self.run = self.run, None
-            run.stopped(error, fold_chunks(self.fold, self.chunks))
+            self.over = True
+            self.run.stopped(error, fold_chunks(self.fold, self.chunks))
             raise
 
     def feed(self, chunk: Any) -> Iterable[Any]:
@@ -179,16 +180,15 @@ class Tapped:
         if not self.inputs:
             self.run.started(None)
         yield from self._report(self.inner.finish)
-        run, self.run = self.run, None
-        run.ended(
-            fold_chunks(self.source_fold, self.inputs), fold_chunks(self.fold, self.chunks)
-        )
+        self.over = True
+        output = fold_chunks(self.fold, self.chunks)
+        self.run.ended(fold_chunks(self.source_fold, self.inputs), output)
 
     def close(self) -> None:
         """The consumer left before the end."""
-        if self.run is not None and self.inputs:
-            run, self.run = self.run, None
-            run.stopped(GeneratorExit(), fold_chunks(self.fold, self.chunks))
+        if self.inputs and not self.over:
+            self.over = True
+            self.run.stopped(GeneratorExit(), fold_chunks(self.fold, self.chunks))
 
 
 class Branch(NamedTuple):
@@ -219,6 +219,10 @@ class Collect(NamedTuple):
     value: Any = ...
 
 
+class Read(NamedTuple):
+    """Have the plan's own whole input as the outcome."""
+
+
 class Emit(NamedTuple):
     """Hand on one chunk of the plan's own (in `invoke`: its value)."""
 
@@ -231,7 +235,7 @@ class Sleep(NamedTuple):
     seconds: float
 
 
-Command: TypeAlias = Forward | Collect | Emit | Sleep
+Command: TypeAlias = Forward | Collect | Read | Emit | Sleep
 
 
 class Outcome(NamedTuple):

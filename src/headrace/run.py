@@ -86,7 +86,7 @@ def _gate(limit: int) -> Gate:
 
 
 def _observers(callbacks: Any) -> tuple[Observer, ...]:
-    found = []
+    found: list[Observer] = []
     for item in callbacks_list(callbacks):
         if isinstance(item, RunCallbacks):
             found.extend(item.observers)

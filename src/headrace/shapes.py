@@ -1,11 +1,11 @@
 """The four shapes a component can have. Logic is written once, without colour; the drivers run it.
 
-| shape  | you write                                   | for                                       |
-|--------|---------------------------------------------|-------------------------------------------|
-| `Each` | `_step(x) -> y`                             | one chunk in, one out                     |
-| `Op`   | `_start(fold)` -> a machine (`feed`/`finish`) | one in, many out, with memory             |
-| `Plan` | `_plan(run, kw)`, a generator of commands   | order and failure policy                  |
-| `Leaf` | `_open`, `_aopen`, `_value`, `_avalue`      | user code, models, transports: what waits |
+| shape  | you write                                 | for                                       |
+|--------|-------------------------------------------|-------------------------------------------|
+| `Each` | `_step(x) -> y`                           | one chunk in, one out                     |
+| `Op`   | `_start(fold)`, a machine (feed, finish)  | one in, many out, with memory             |
+| `Plan` | `_plan(run, kw)`, a generator of commands | order and failure policy                  |
+| `Leaf` | `_open`, `_aopen`, `_value`, `_avalue`    | user code, models, transports: what waits |
 
 Every node answers the four questions of the drivers: `_open`/`_aopen` (a source to a stream,
 nothing pulled yet) and `_value`/`_avalue` (a value to a value). The `_in_…` twins are what a

@@ -253,8 +253,8 @@ def test_what_llama_cpp_swallows_or_passes_on_is_kept(chunk: Any, put: Any, kind
         def handle_chat_completions(self, request: Any, callback: Callable[[Any], bool]) -> None:
             answers.append(callback(chunk))
 
-    work = engine_module._Work(Server(), {})
-    work.run(put)
+    work = engine_module._Work({}, put, list)
+    work.run(Server())
     assert isinstance(work.failure, kind)
     assert answers == [True], "it was not told to stop"
 
@@ -270,10 +270,12 @@ def test_a_prompt_beyond_the_context_names_both_sizes(narrow: Engine):
     assert narrow.slots.free == 1
 
 
-def test_an_answer_that_fills_the_context_ends_with_length(narrow: Engine):
-    answer = narrow.complete({**ENDLESS, "messages": ask("word " * 440)["messages"]})
+def test_an_answer_that_fills_the_context_ends_with_length(weights: Path):
+    small = load(weights, n_ctx=256, n_parallel=1)
+    answer = small.complete({**ENDLESS, "messages": ask("word " * 200)["messages"]})
     assert answer["finish_reason"] == "length"
-    assert answer["usage"]["total_tokens"] == 512
+    assert answer["usage"]["total_tokens"] == 256
+    small.close()
 
 
 BAD_REQUESTS = {

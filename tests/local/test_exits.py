@@ -68,6 +68,9 @@ def test_exit_while_generating(python: Python, ending: str):
 
 
 INTERRUPTED = {
+    "load": """
+print('.', flush=True)
+load(W, n_ctx=2048)""",
     "tokens": "for chunk in engine.stream(ask()): print('.', flush=True)",
     "prompt": """
 print('.', flush=True)
@@ -96,6 +99,8 @@ def test_a_forked_child_loads_its_own_and_exits(python: Python):
     process = python(
         HEAD
         + """
+import warnings
+warnings.simplefilter("ignore")  # Python 3.12 warns of every fork beside threads
 stream = engine.stream(ask()); next(stream)
 if (child := os.fork()) == 0:
     for use in (lambda: list(stream), lambda: engine.complete(ask())):

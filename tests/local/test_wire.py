@@ -62,7 +62,7 @@ def test_text_blocks_are_joined_and_thoughts_left_out():
 
 
 def test_what_is_not_text_is_refused_by_name():
-    with pytest.raises(InputError, match="reads text only: block 1 of a HumanMessage.*'image_url'"):
+    with pytest.raises(InputError, match=r"text only: block 1 of a HumanMessage.*'image_url'"):
         as_request_messages([HumanMessage([{"type": "text", "text": "see"}, IMAGE])])
     with pytest.raises(InputError, match="'reasoning'"):
         as_request_messages([HumanMessage([{"type": "reasoning", "reasoning": "hm"}])])

@@ -58,7 +58,7 @@ metadata = st.fixed_dictionaries(
 counts = st.integers(0, 9)
 details = st.dictionaries(st.sampled_from(["audio", "cache_read"]), counts, min_size=1, max_size=2)
 usages = st.fixed_dictionaries(
-    {key: counts for key in ("input_tokens", "output_tokens", "total_tokens")},
+    dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), counts),
     optional={"input_token_details": details, "output_token_details": details},
 )
 
@@ -209,7 +209,7 @@ def test_sums_of_generations(parts: list[tuple[str, Any]]) -> None:
 
 def test_documents() -> None:
     for fields in ({"page_content": "a"}, {"page_content": "a", "metadata": {"k": 1}, "id": "1"}):
-        theirs = lc_documents.Document(**fields)  # type: ignore[arg-type]
-        ours = hr_documents.Document(**fields)  # type: ignore[arg-type]
+        theirs = lc_documents.Document(**fields)
+        ours = hr_documents.Document(**fields)
         assert (str(ours), repr(ours)) == (str(theirs), repr(theirs))
         assert ours.model_dump() == theirs.model_dump()

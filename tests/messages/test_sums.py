@@ -97,6 +97,10 @@ def test_usage_of_nothing_and_of_one_side() -> None:
     assert add_usage(None, None) == subtract_usage(None, None) == zero
     assert add_usage(None, some) == add_usage(some, None) == some
     assert subtract_usage(zero, some) == zero
+    nested: Any = {**some, "input_token_details": {"audio": 1}}
+    add_usage(None, nested)["input_token_details"]["audio"] = 2
+    assert nested["input_token_details"] == {"audio": 1}
+    assert add_usage({**some, "tier": "a"}, {**some, "tier": None})["tier"] == "a"  # type: ignore[typeddict-item]
     with_more: Any = {**some, "cost": 0.5, "tier": "a"}
     assert add_usage(with_more, with_more) == {
         **{"input_tokens": 2, "output_tokens": 2, "total_tokens": 4},
@@ -238,17 +242,20 @@ def test_sums_that_share_a_beginning_stay_apart() -> None:
 def test_changing_an_addend_later_does_not_show_in_the_sum() -> None:
     block: dict[str, Any] = {"type": "text", "text": "a"}
     one = AIMessageChunk([block], additional_kwargs={"k": {"l": ["x"]}})
+    other: dict[str, Any] = {"type": "x"}
     two = AIMessageChunk(
-        [{"type": "x"}], tool_call_chunks=[{"name": "f", "args": "{", "id": "1", "index": 0}]
+        [other], tool_call_chunks=[{"name": "f", "args": "{", "id": "1", "index": 0}]
     )
     total = one + two
-    block["text"] = "changed"
+    longer = AIMessageChunk("a") + AIMessageChunk("b") + two
+    block["text"] = other["text"] = "changed"
     one.additional_kwargs["k"]["l"].append("changed")
     items: Any = one.content
     items.append("changed")
     two.tool_call_chunks[0]["args"] = "changed"
     two.content = "changed"
     assert total.content == [{"type": "text", "text": "a"}, {"type": "x"}]
+    assert longer.content == ["ab", {"type": "x"}]
     assert total.additional_kwargs == {"k": {"l": ["x"]}}
     assert total.tool_call_chunks[0]["args"] == "{"
 
@@ -366,6 +373,17 @@ def test_reading_the_content_at_every_step_joins_two_pieces_each(
         assert total.content == "x" * (n + 1)
     assert [len(pieces) for pieces in joined] == [2] * 100
     assert total._more.n == 101  # reading the content merged no other field
+
+
+def test_a_piece_that_another_thread_put_first_is_not_taken_for_ones_own() -> None:
+    class Contended(list[str]):
+        def append(self, piece: str) -> None:
+            super().append("theirs")
+            super().append(piece)
+
+    pieces = Contended(["a"])
+    assert chunks_module._grown(pieces, 1, "mine") == ["a", "mine"]
+    assert pieces == ["a", "theirs", "mine"]
 
 
 def test_many_threads_may_add_to_one_sum() -> None:

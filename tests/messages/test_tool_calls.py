@@ -102,6 +102,7 @@ def test_calls_that_share_an_index_are_told_apart_by_id(data: st.DataObject) -> 
         (pieces(("get_", None, "1"), ("it", "{}", None)), [("get_it", "{}", "1")]),
         (pieces((None, "{", None), (None, "}", None)), [(None, "{}", None)]),
         (pieces((None, "{}", None), ("f", "{}", "1")), [(None, "{}", None), ("f", "{}", "1")]),
+        (pieces((None, "{}", None), ("f", "{}", None)), [(None, "{}", None), ("f", "{}", None)]),
         (pieces(("f", None, "1"), (None, None, None)), [("f", None, "1")]),
     ],
 )
@@ -150,6 +151,12 @@ def test_calls_follow_the_chunks_that_are_set() -> None:
     assert chunk.tool_calls[0]["name"] == "f"
     chunk.tool_call_chunks = [tool_call_chunk(name="g", args="{}", id="2", index=0)]
     assert chunk.tool_calls[0]["name"] == "g"
+    both = AIMessageChunk(
+        "",
+        tool_calls=[tool_call(name="f", args={}, id="1")],
+        tool_call_chunks=[tool_call_chunk(name="g", args="{}", id="2", index=0)],
+    )
+    assert [call["name"] for call in both.tool_calls] == ["g"]
     invalid = AIMessageChunk(
         "", invalid_tool_calls=[{"name": "f", "args": "oops", "id": "1", "error": "no"}]
     )

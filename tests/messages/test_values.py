@@ -123,6 +123,13 @@ def test_what_was_given_stays_the_givers() -> None:
     assert message.additional_kwargs == {"k": 1}
 
 
+def test_a_deep_copy_shares_no_content() -> None:
+    message = HumanMessage([{"type": "text", "text": "a"}])
+    copied: Any = message.model_copy(deep=True)
+    copied.content[0]["text"] = "b"
+    assert message.text == "a"
+
+
 def test_equality_is_by_class_and_fields() -> None:
     assert HumanMessage("a") == HumanMessage("a", additional_kwargs={})
     assert HumanMessage("a") != HumanMessage("a", id="1")
@@ -186,6 +193,8 @@ def test_text_and_standard_blocks() -> None:
         {"type": "text"},
         {"type": "image", "base64": "AAA", "mime_type": "image/png"},
     ]
+    old = {"type": "image", "source_type": "url", "url": "u"}
+    assert HumanMessage([old]).content_blocks == [{"type": "non_standard", "value": old}]
     answer = AIMessage("a", tool_calls=[CALL], additional_kwargs={"reasoning_content": "hm"})
     assert answer.content_blocks == [
         {"type": "reasoning", "reasoning": "hm"},
@@ -215,6 +224,9 @@ def test_a_chunk_becomes_the_message_it_is_a_piece_of() -> None:
     assert whole == AIMessage("a", id="1", tool_calls=[CALL], response_metadata={"m": [1]})
     chunk.response_metadata["m"].append(2)
     assert whole.response_metadata == {"m": [1]}
+    chunk = AIMessageChunk("a")
+    assert chunk.tool_calls == []  # which stores it
+    assert not message_chunk_to_message(chunk)._more
     same = HumanMessage("a")
     assert message_chunk_to_message(same) is same
     role = message_chunk_to_message(

@@ -7,13 +7,13 @@ streams, `_stream(…) -> Iterator[ChatGenerationChunk]`, the async twins where 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar
 
 from .._bridge import call_in_thread
 from ..errors import InputError
-from ..messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from ..merge import merge
+from ..messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from ..outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from ..run import Run
 from ..shapes import Kwargs
@@ -126,9 +126,7 @@ class BaseChatModel(BaseLanguageModel[BaseMessage]):
         if message is not None and getattr(message, "chunk_position", "last") != "last":
             yield AIMessageChunk(content="", id=message.id, chunk_position="last")
 
-    async def _achunks(
-        self, stream: AsyncIterator[Any], run: Run
-    ) -> AsyncIterator[AIMessageChunk]:
+    async def _achunks(self, stream: AsyncIterator[Any], run: Run) -> AsyncIterator[AIMessageChunk]:
         ident = None
         message: Any = None
         async for chunk in stream:
@@ -191,6 +189,3 @@ class SimpleChatModel(BaseChatModel):
     ) -> ChatResult:
         text = self._call(messages, stop=stop, run_manager=run_manager, **kwargs)
         return ChatResult(generations=[ChatGeneration(message=AIMessage(content=text))])
-
-
-_ = Sequence

@@ -132,9 +132,7 @@ class FakeChatModel(SimpleChatModel):
         return "fake response"
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
-        return ChatResult(
-            generations=[ChatGeneration(message=AIMessage(content="fake response"))]
-        )
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(content="fake response"))])
 
     @property
     def _llm_type(self) -> str:

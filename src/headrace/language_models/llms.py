@@ -129,7 +129,10 @@ class LLM(BaseLLM):
         **kwargs: Any,
     ) -> LLMResult:
         if "_call" not in self._bodies:
-            return super()._generate(prompts, stop=stop, run_manager=run_manager, **kwargs)
+            result: LLMResult = super()._generate(
+                prompts, stop=stop, run_manager=run_manager, **kwargs
+            )
+            return result
         texts = [self._call(p, stop=stop, run_manager=run_manager, **kwargs) for p in prompts]
         return LLMResult(generations=[[Generation(text=text)] for text in texts])
 

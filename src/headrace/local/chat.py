@@ -1,7 +1,7 @@
 """`ChatLocal`: the embedded chat model. llama.cpp in this process; no key, no server, no network.
 
 Sync and async, streamed or not, an answer takes one path: `Engine.stream` or its async twin, read
-by a `ChunkReader`. `_generate` is the fold of `_stream`, so they cannot disagree.
+by a `ChunkReader`; a whole answer is the fold of its stream, so the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import Field
 
-from headrace.language_models.chat_models import BaseChatModel
-from headrace.messages import BaseMessage, message_chunk_to_message
-from headrace.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from headrace.language_models.chat_models import BaseChatModel, generate_from_stream
+from headrace.messages import BaseMessage
+from headrace.outputs import ChatGenerationChunk, ChatResult
 from headrace.runnables.configs import run_in_executor
 
 from .engine import Engine, load, loaded
@@ -107,15 +107,6 @@ class ChatLocal(Sampling, BaseChatModel):
             await chunks.aclose()
         yield ChatGenerationChunk(reader.finish())
 
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: Any = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return _result(list(self._stream(messages, stop, run_manager, **kwargs)))
-
     async def _agenerate(
         self,
         messages: list[BaseMessage],
@@ -124,7 +115,7 @@ class ChatLocal(Sampling, BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         stream = self._astream(messages, stop, run_manager, **kwargs)
-        return _result([chunk async for chunk in stream])
+        return generate_from_stream(iter([chunk async for chunk in stream]))
 
     # ---- inside ---------------------------------------------------------------------------------
 
@@ -148,8 +139,3 @@ class ChatLocal(Sampling, BaseChatModel):
 
 
 _LOADED_WITH = ("n_ctx", "n_parallel", "n_threads", "n_batch")
-
-
-def _result(chunks: list[ChatGenerationChunk]) -> ChatResult:
-    whole = chunks[0] + chunks[1:]
-    return ChatResult([ChatGeneration(message_chunk_to_message(whole.message))])

@@ -24,8 +24,10 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
 
@@ -43,21 +45,33 @@ _STREAM_OPTIONS: dict[str, Any] = {
     "return_progress": True,  # a callback per batch of the prompt: a chance to stop
 }
 _FAREWELL = 10.0  # seconds that the interpreter's exit grants a worker; it needs some ms
+_STARTING = 0.5  # seconds in which a thread that the system has made comes to life
 
 
 class _Work:
-    """One request in its worker thread."""
+    """One request and its worker thread, made before it has a slot or a thread.
 
-    __slots__ = ("_server", "failure", "request", "stopped", "thread")
+    `put` takes each chunk in that thread, `end` is called when no more will come.
+    """
 
-    def __init__(self, server: Any, request: dict[str, Any]) -> None:
-        self._server: Any = server
+    __slots__ = ("_end", "_put", "done", "failure", "request", "stopped", "thread", "ticket")
+
+    def __init__(
+        self,
+        request: Mapping[str, Any],
+        put: Callable[[Answer], None],
+        end: Callable[[], None],
+    ) -> None:
         self.request = request
+        self._put = put
+        self._end = end
+        self.ticket = Ticket()
+        self.thread: threading.Thread | None = None
         self.stopped = False  # written by anyone, read by the callback
         self.failure: BaseException | None = None
-        self.thread: threading.Thread | None = None
+        self.done = threading.Event()
 
-    def run(self, put: Callable[[Answer], None]) -> None:
+    def run(self, server: Any) -> None:
         """Call llama.cpp. What it swallows or raises ends up in `failure`."""
 
         def on_chunk(chunk: Answer) -> bool:
@@ -69,19 +83,26 @@ class _Work:
                     self.failure = failure_of(chunk)
                     return True
                 if "prompt_progress" not in chunk:
-                    put(chunk)
+                    self._put(chunk)
             except BaseException as error:
                 self.failure = error
                 return True
             return self.stopped
 
         try:
-            self._server.handle_chat_completions(self.request, on_chunk)
+            if not self.stopped:
+                request = {**self.request, **_STREAM_OPTIONS}
+                server.handle_chat_completions(request, on_chunk)
         except (ValueError, TypeError, RuntimeError) as error:
             self.failure = refusal(error)
         except BaseException as error:
             self.failure = error
-        self._server = None
+
+    def finish(self, *, told: bool) -> None:
+        """The thread is through; where `told`, its reader learns of it."""
+        self.done.set()
+        if told:
+            self._end()
 
     def stop(self, failure: BaseException | None = None) -> None:
         """Ask for the end; `failure` is what its reader is told."""
@@ -91,11 +112,14 @@ class _Work:
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the thread; whether it has ended."""
+        thread = self.thread
         # The garbage collector may close an abandoned stream in that stream's own worker.
-        if self.thread is None or self.thread is threading.current_thread():
+        if thread is None or thread is threading.current_thread():
             return True
-        self.thread.join(timeout)
-        return not self.thread.is_alive()
+        if thread.ident is None:  # Ctrl-C came into its start: it may or may not come to life
+            return self.done.wait(_STARTING)
+        thread.join(timeout)
+        return not thread.is_alive()
 
 
 class Engine:
@@ -121,27 +145,28 @@ class Engine:
             InputError: llama.cpp cannot make sense of the request.
             ModelError: the engine failed or was closed.
         """
-        ticket, chunks, work = Ticket(), SimpleQueue[Answer | None](), None
+        chunks = SimpleQueue[Answer | None]()
+        work = _Work(request, chunks.put, lambda: chunks.put(None))
         try:
-            self.slots.acquire(ticket)
-            work = self._begin(request, ticket, chunks.put, lambda: chunks.put(None))
+            self.slots.acquire(work.ticket)
+            self._begin(work)
             while (chunk := chunks.get()) is not None:
                 yield chunk
                 self._check_process()
             if work.failure is not None:
                 raise work.failure
         finally:
-            if work is not None:
-                work.stop()
-                work.join()
-            self.slots.release(ticket)
+            work.stop()
+            work.join()
+            self.slots.release(work.ticket)
 
     async def astream(self, request: Mapping[str, Any]) -> AsyncGenerator[Answer, None]:
         """The async twin of `stream`: one worker thread, one call into the loop per batch."""
-        ticket, inbox, work = Ticket(), Inbox[Answer](asyncio.get_running_loop()), None
+        inbox = Inbox[Answer](asyncio.get_running_loop())
+        work = _Work(request, inbox.put, inbox.end)
         try:
-            await self.slots.aacquire(ticket)
-            work = self._begin(request, ticket, inbox.put, inbox.end)
+            await self.slots.aacquire(work.ticket)
+            self._begin(work)
             while batch := await inbox.take():
                 for chunk in batch:
                     yield chunk
@@ -149,13 +174,13 @@ class Engine:
             if work.failure is not None:
                 raise work.failure
         finally:
-            if work is not None:
-                work.stop()
-                try:
+            work.stop()
+            try:
+                if work.thread is not None:
                     await inbox.ended()
-                finally:
-                    work.join()
-            self.slots.release(ticket)
+            finally:
+                work.join()
+                self.slots.release(work.ticket)
 
     def complete(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The whole answer: content, finish_reason, usage, timings, id and model.
@@ -188,37 +213,32 @@ class Engine:
 
     # ---- inside ---------------------------------------------------------------------------------
 
-    def _begin(
-        self,
-        request: Mapping[str, Any],
-        ticket: Ticket,
-        put: Callable[[Answer], None],
-        end: Callable[[], None],
-    ) -> _Work:
+    def _begin(self, work: _Work) -> None:
         self._check_process()
         with self._lock:
-            if self._server is None:
+            server = self._server
+            if server is None:
                 raise ModelError(_CLOSED)
-            work = _Work(self._server, {**request, **_STREAM_OPTIONS})
             self._live.add(work)
-
-        def job() -> None:
-            work.run(put)
-            with self._lock:
-                self._live.discard(work)
-            if not self._exiting:
-                self.slots.release(ticket)
-                end()
-
         # A daemon, so that the interpreter's exit is not held up; `_at_exit` waits for it.
-        work.thread = threading.Thread(target=job, name="headrace-local", daemon=True)
+        work.thread = threading.Thread(
+            target=self._job, args=(work, server), name="headrace-local", daemon=True
+        )
         try:
             work.thread.start()
-        except BaseException:
+        except RuntimeError:  # the system has no thread left
             work.thread = None
             self._live.discard(work)
             raise
-        return work
+
+    def _job(self, work: _Work, server: Any) -> None:
+        work.run(server)
+        del server  # the last to let go of a closed engine's server destroys it, here if need be
+        with self._lock:
+            self._live.discard(work)
+        if not self._exiting:
+            self.slots.release(work.ticket)
+        work.finish(told=not self._exiting)
 
     def _shut(self, timeout: float | None = None) -> None:
         with self._lock:
@@ -283,11 +303,24 @@ def load(
         return engine
     with _registry_lock:
         gate = _loading.setdefault(settings, threading.Lock())
-    with gate:
-        engine = _engines.get(settings)
-        if engine is None:
-            engine = _engines[settings] = Engine(settings)
-        return engine
+    failures: list[BaseException] = []
+
+    def job() -> None:
+        try:
+            with gate:
+                if settings not in _engines:
+                    _engines[settings] = Engine(settings)
+        except BaseException as error:
+            failures.append(error)
+
+    # In a thread of its own, where Ctrl-C cannot strike between a server's making and its first
+    # request: a server destroyed then can hang. Interrupted, the caller leaves; the load ends well.
+    loader = threading.Thread(target=job, name="headrace-local-load")
+    loader.start()
+    loader.join()
+    if failures:
+        raise failures[0]
+    return _engines[settings]
 
 
 def loaded(
@@ -308,12 +341,26 @@ def _settings(model_path: str | os.PathLike[str], *numbers: int) -> Settings:
 
 def _at_exit() -> None:
     """Before the interpreter goes: a thread inside llama.cpp at that time can crash it."""
-    for engine in list(_engines.values()):
-        # Readers that are left are daemon threads: like all of those they stop where they are,
-        # rather than print an error on the way out.
-        engine._exiting = True
-        engine._shut(_FAREWELL)
-    _engines.clear()
+    with _deaf():
+        for engine in list(_engines.values()):
+            # Readers that are left are daemon threads: like all of those they stop where they are,
+            # rather than print an error on the way out.
+            engine._exiting = True
+            engine._shut(_FAREWELL)
+        _engines.clear()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """No Ctrl-C for a moment: the second of two would leave a thread inside llama.cpp."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _after_fork() -> None:

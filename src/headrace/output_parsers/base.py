@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 from .. import _async, _sync
 from ..errors import InputError
-from ..flow import Machine, Once, Stepped, Whole
+from ..flow import Machine, Stepped, Whole
 from ..messages import BaseMessage
 from ..outputs import ChatGeneration, Generation
 from ..prompt_values import PromptValue
@@ -131,6 +131,3 @@ class BaseTransformOutputParser(BaseOutputParser[T]):
 
     def _flow(self) -> Flow:
         return Flow("streams")
-
-
-_ = Once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 from .. import _async, _sync
 from ..errors import JsonSyntaxError, OutputParserException
@@ -26,7 +26,7 @@ class JsonOutputParser(BaseOutputParser[Any]):
     raises OutputParserException, in a stream as in `invoke`.
     """
 
-    _fold: ClassVar[Any] = staticmethod(last)
+    _fold = staticmethod(last)
 
     def parse(self, text: str) -> Any:
         """The value of `text`."""

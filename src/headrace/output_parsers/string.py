@@ -18,8 +18,8 @@ def _text(chunk: Any) -> str:
     """`text_of`, with the chunk that nearly always comes first."""
     if isinstance(chunk, BaseMessage):
         content = chunk.content
-        if content.__class__ is str:
-            return content  # type: ignore[return-value]
+        if isinstance(content, str):
+            return content
     return text_of(chunk)
 
 

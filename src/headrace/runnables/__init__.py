@@ -1,8 +1,14 @@
-"""The Runnable and its combinators; `import headrace.runnables` loads no pydantic."""
+"""The Runnable and its combinators; `import headrace.runnables` loads no pydantic.
+
+`RunnableSerializable` is a pydantic model and therefore loaded when it is asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from .addable import AddableDict, aadd, add
 from .base import Runnable
 from .binding import RunnableBinding
+from .branch import RunnableBranch
 from .coerce import coerce_to_runnable
 from .configs import (
     RunnableConfig,
@@ -14,11 +20,15 @@ from .configs import (
 )
 from .each import RunnableEach
 from .explain import Explanation, Step, explain
+from .fallbacks import RunnableWithFallbacks
 from .function import RunnableChunkwise, RunnableGenerator, RunnableLambda, chain, each
 from .parallel import RunnableMap, RunnableParallel
 from .passthrough import RunnableAssign, RunnablePassthrough, RunnablePick
 from .retry import RunnableRetry
 from .sequence import RunnableSequence
+
+if TYPE_CHECKING:
+    from .serializable import RunnableSerializable
 
 __all__ = [
     "AddableDict",
@@ -26,6 +36,7 @@ __all__ = [
     "Runnable",
     "RunnableAssign",
     "RunnableBinding",
+    "RunnableBranch",
     "RunnableChunkwise",
     "RunnableConfig",
     "RunnableEach",
@@ -37,6 +48,8 @@ __all__ = [
     "RunnablePick",
     "RunnableRetry",
     "RunnableSequence",
+    "RunnableSerializable",
+    "RunnableWithFallbacks",
     "Step",
     "aadd",
     "add",
@@ -50,3 +63,11 @@ __all__ = [
     "patch_config",
     "run_in_executor",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RunnableSerializable":
+        from .serializable import RunnableSerializable
+
+        return RunnableSerializable
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

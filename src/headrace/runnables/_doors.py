@@ -138,9 +138,7 @@ async def _aopen_invoke(self: Any, source: Any, run: Run, kw: Any) -> AsyncItera
     yield await call_in_thread(run.call, self.invoke, value, _config(run), **kw)
 
 
-async def _aopen_door(
-    self: Any, door: str, source: Any, run: Run, kw: Any
-) -> AsyncIterator[Any]:
+async def _aopen_door(self: Any, door: str, source: Any, run: Run, kw: Any) -> AsyncIterator[Any]:
     if door == "atransform":
         stream = run.call(self.atransform, source.__aiter__(), _config(run), **kw)
     else:
@@ -155,9 +153,7 @@ async def _aopen_door(
         yield chunk
 
 
-async def avalue_override(
-    self: Any, value: Any, run: Run, kw: Any, skip: str | None = None
-) -> Any:
+async def avalue_override(self: Any, value: Any, run: Run, kw: Any, skip: str | None = None) -> Any:
     door = _pick(self, _FOR_AVALUE, skip)
     if door == "ainvoke":
         return await run.acall(self.ainvoke, value, _config(run), **kw)

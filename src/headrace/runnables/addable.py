@@ -34,13 +34,14 @@ class AddableDict(dict[str, Any]):
 
 def fold_by_key(folds: dict[str, Any], chunks: Iterable[dict[str, Any]]) -> AddableDict:
     """Like adding, with a fold of their own for some keys."""
+    given = {key: fold for key, fold in folds.items() if fold is not None}
     columns: dict[str, list[Any]] = {}
     for chunk in chunks:
         for key, value in chunk.items():
             columns.setdefault(key, []).append(value)
     return AddableDict(
         {
-            key: folds[key](column) if folds.get(key) else merge([v for v in column if v is not None])
+            key: given[key](column) if key in given else merge([v for v in column if v is not None])
             for key, column in columns.items()
         }
     )

@@ -58,6 +58,8 @@ class Runnable(Node, Generic[Input, Output]):
     @native
     def invoke(self, input: Input, config: RunnableConfig | None = None, **kwargs: Any) -> Output:
         """The output for one input. Raises what the failing step raised, with a note naming it."""
+        if self._async_only is not None:
+            raise _doors.no_sync_body(self._async_only)
         node = self if not self._overridden else _below(self, "invoke")
         return _sync.value_root(node, input, config, kwargs)  # type: ignore[no-any-return]
 
@@ -77,6 +79,8 @@ class Runnable(Node, Generic[Input, Output]):
 
         Nothing runs before the first `next`. Closing the iterator ends every step for real.
         """
+        if self._async_only is not None:
+            raise _doors.no_sync_body(self._async_only)
         node = self if not self._overridden else _below(self, "stream")
         return _sync.stream_root(node, Once(input), config, kwargs)
 
@@ -94,6 +98,8 @@ class Runnable(Node, Generic[Input, Output]):
     ) -> Iterator[Output]:
         """`stream` for an input that itself arrives in chunks. It takes `input` over: closing the
         result closes it."""
+        if self._async_only is not None:
+            raise _doors.no_sync_body(self._async_only)
         node = self if not self._overridden else _below(self, "transform")
         return _sync.stream_root(node, input, config, kwargs)
 
@@ -213,8 +219,6 @@ class Runnable(Node, Generic[Input, Output]):
         return makers["sequence"](self, other)
 
     @overload
-    def __ror__(self, other: Runnable[Other, Any]) -> Runnable[Other, Output]: ...
-    @overload
     def __ror__(
         self, other: Callable[[Iterator[Other]], Iterator[Any]]
     ) -> Runnable[Other, Output]: ...
@@ -235,11 +239,12 @@ class Runnable(Node, Generic[Input, Output]):
 
     def pick(self, keys: str | list[str]) -> Runnable[Input, Any]:
         """Then only one key's value, or a dict of the listed keys, of the output dict."""
-        return self | makers["pick"](keys)
+        return makers["sequence"](self, makers["pick"](keys))  # type: ignore[no-any-return]
 
     def assign(self, **kwargs: Any) -> Runnable[Input, dict[str, Any]]:
         """Then the output dict with the outputs of further steps added under their keys."""
-        return self | makers["assign"](makers["parallel"](kwargs))
+        step = makers["assign"](makers["parallel"](kwargs))
+        return makers["sequence"](self, step)  # type: ignore[no-any-return]
 
     def bind(self, **kwargs: Any) -> Runnable[Input, Output]:
         """With these keyword arguments at every call."""
@@ -256,6 +261,21 @@ class Runnable(Node, Generic[Input, Output]):
         """Tried again when it fails; arguments as for `RunnableRetry.of`."""
         return makers["retry"](self, **kwargs)  # type: ignore[no-any-return]
 
+    def with_fallbacks(
+        self,
+        fallbacks: Sequence[Runnable[Any, Any]],
+        *,
+        exceptions_to_handle: tuple[type[BaseException], ...] = (Exception,),
+        exception_key: str | None = None,
+    ) -> Runnable[Input, Output]:
+        """With others to take over when it fails; see `RunnableWithFallbacks`."""
+        return makers["fallbacks"](  # type: ignore[no-any-return]
+            runnable=self,
+            fallbacks=fallbacks,
+            exceptions_to_handle=exceptions_to_handle,
+            exception_key=exception_key,
+        )
+
     def map(self) -> Runnable[list[Input], list[Output]]:
         """For lists: each element through this runnable."""
         return makers["each"](bound=self)  # type: ignore[no-any-return]
@@ -264,10 +284,14 @@ class Runnable(Node, Generic[Input, Output]):
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         """What the runnable is called in events and errors."""
-        base = name or getattr(self, "name", None) or type(self).__name__.partition("[")[0]
+        base = name or getattr(self, "name", None) or self._kind_name()
         if not suffix:
             return base
         return f"{base}_{suffix}" if base[0].islower() else f"{base}{suffix.title()}"
+
+    def _kind_name(self) -> str:
+        """The name of one that was given none."""
+        return type(self).__name__.partition("[")[0]
 
     def explain(self) -> Explanation:
         """Per step: does it stream, wait for its whole input (and what to write instead) or make
@@ -300,7 +324,7 @@ class _Below(Node):
 
     def __init__(self, node: Any, door: str) -> None:
         self._node, self._door = node, door
-        self.get_name = node.get_name
+        self.get_name = node.get_name  # type: ignore[method-assign]
         self._run_type = node._run_type  # type: ignore[misc]
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:

@@ -84,13 +84,13 @@ class RunnableBinding(Runnable[Input, Output]):
         return merged, {**self.kwargs, **kwargs}
 
     def bind(self, **kwargs: Any) -> Runnable[Input, Output]:
-        return self._again(kwargs={**self.kwargs, **kwargs})
+        return self._again(kwargs={**self.kwargs, **kwargs})  # type: ignore[no-any-return]
 
     def with_config(self, config: Any = None, **kwargs: Any) -> Runnable[Input, Output]:
-        return self._again(config=merge_configs(self.config, {**(config or {}), **kwargs}))
+        return self._again(config=merge_configs(self.config, {**(config or {}), **kwargs}))  # type: ignore[no-any-return]
 
     def with_retry(self, **kwargs: Any) -> Runnable[Input, Output]:
-        return self._again(bound=self.bound.with_retry(**kwargs))
+        return self._again(bound=self.bound.with_retry(**kwargs))  # type: ignore[no-any-return]
 
     def _again(self, **changes: Any) -> Any:
         return type(self)(

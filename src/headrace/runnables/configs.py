@@ -1,4 +1,4 @@
-"""Helpers around `RunnableConfig` for code that overrides doors, with the names its authors know."""
+"""Helpers around `RunnableConfig`, for code that overrides doors."""
 
 from __future__ import annotations
 

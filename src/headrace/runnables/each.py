@@ -92,9 +92,8 @@ class RunnableEach(Leaf, Runnable[list[Any], list[Any]]):
                     yield done
             run.streams.remove((pairs, self, None))
 
-    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
-        own = f"RunnableEach<{self.bound.get_name()}>"
-        return super().get_name(suffix, name=name or self.name or own)
+    def _kind_name(self) -> str:
+        return f"RunnableEach<{self.bound.get_name()}>"
 
     def _children(self) -> Sequence[tuple[str, Node]]:
         return [("bound", self.bound)]

@@ -7,7 +7,9 @@ the function is wrapped: `config` and `run_manager` parameters are filled in.
 
 from __future__ import annotations
 
+import ast
 import inspect
+import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
@@ -20,7 +22,7 @@ from ..run import Run, RunCallbacks
 from ..shapes import Each, Flow, Kwargs, Leaf
 from ._doors import no_sync_body
 from .base import Input, Output, Runnable, makers
-from .coerce import NotRunnableError, coerce_to_runnable
+from .coerce import NotRunnableError
 
 _FILLED_IN = ("config", "run_manager", "callbacks")
 
@@ -46,9 +48,8 @@ def _extras(names: tuple[str, ...], run: Run, kw: Kwargs) -> dict[str, Any]:
 
 def _is_async(function: Any) -> bool:
     called = getattr(function, "__call__", None)  # noqa: B004 - the method, not callability
-    return any(
-        inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in (function, called)
-    )
+    checks = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    return any([check(f) for check in checks for f in (function, called)])
 
 
 def _name_of(*functions: Any) -> str | None:
@@ -56,8 +57,23 @@ def _name_of(*functions: Any) -> str | None:
         inner = getattr(function, "func", function) if isinstance(function, partial) else function
         name = getattr(inner, "__name__", None)
         if name is not None:
-            return None if name == "<lambda>" else name
+            return None if name == "<lambda>" else str(name)
     return None
+
+
+def _shown(function: Any) -> str:
+    """A function's name; the source of a lambda, if it is the only one in its lines."""
+    name = _name_of(function)
+    if name is not None:
+        return name
+    if getattr(function, "__name__", None) != "<lambda>":
+        return type(function).__name__
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)).strip())
+    except (OSError, SyntaxError):  # typed at a prompt, or part of a larger expression
+        return "..."
+    found = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
+    return found[0] if len(found) == 1 else "..."
 
 
 def _check(function: Any, what: str) -> None:
@@ -89,7 +105,8 @@ class RunnableLambda(Leaf, Runnable[Input, Output]):
                 f"RunnableLambda got an async func {func!r} beside an afunc: give the sync body "
                 "first and the async one as afunc."
             )
-        self.func, self.afunc = func, afunc
+        self.func: Any = func
+        self.afunc: Any = afunc
         self.name = name or _name_of(func, afunc)
         self._given = _filled_in(func)
         self._agiven = _filled_in(afunc)
@@ -177,8 +194,7 @@ class RunnableLambda(Leaf, Runnable[Input, Output]):
         )
 
     def __repr__(self) -> str:
-        function = self.func or self.afunc
-        return f"{type(self).__name__}({_name_of(function) or 'lambda'})"
+        return f"{type(self).__name__}({_shown(self.func or self.afunc)})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RunnableLambda):
@@ -232,7 +248,7 @@ class RunnableGenerator(Leaf, Runnable[Input, Output]):
 
     def __repr__(self) -> str:
         function = self._transform or self._atransform
-        return f"RunnableGenerator({_name_of(function) or 'lambda'})"
+        return f"RunnableGenerator({_shown(function)})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RunnableGenerator):
@@ -286,7 +302,7 @@ class RunnableChunkwise(Each, Runnable[Input, Output]):
         return Tapped(Stepped(self._stepper(inner)), inner, None, fold)
 
     def __repr__(self) -> str:
-        return f"each({_name_of(self.func) or 'lambda'})"
+        return f"each({_shown(self.func)})"
 
 
 def each(func: Callable[[Any], Any]) -> RunnableChunkwise[Any, Any]:
@@ -304,4 +320,3 @@ def chain(func: Any) -> RunnableLambda[Any, Any]:
 
 makers["lambda"] = RunnableLambda
 makers["generator"] = RunnableGenerator
-_ = coerce_to_runnable

@@ -88,7 +88,9 @@ class RunnableParallel(Runnable[Input, dict[str, Any]]):
             zip(keys, _sync_fan.gather(work, len(keys), gate=run.gate, workers=64), strict=True)
         )
         return {
-            key: done[key] if key in done else _sync.value_step(step, value, run, tag=self._tags[key])
+            key: done[key]
+            if key in done
+            else _sync.value_step(step, value, run, tag=self._tags[key])
             for key, step in self.steps__.items()
         }
 
@@ -113,9 +115,8 @@ class RunnableParallel(Runnable[Input, dict[str, Any]]):
 
     # ------------------------------------------------------------- about itself
 
-    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
-        own = f"RunnableParallel<{','.join(self.steps__)}>"
-        return super().get_name(suffix, name=name or self.name or own)
+    def _kind_name(self) -> str:
+        return f"RunnableParallel<{','.join(self.steps__)}>"
 
     def _children(self) -> Sequence[tuple[str, Node]]:
         return list(self.steps__.items())

@@ -10,9 +10,9 @@ from .._bridge import call_in_thread
 from ..errors import InputError
 from ..flow import Branch, Folded, Machine, Stepped, fold_chunks
 from ..run import Run
-from ..shapes import Flow, Kwargs, Leaf, Node, Op
+from ..shapes import Kwargs, Leaf, Node, Op
 from .addable import AddableDict
-from .base import Runnable, makers
+from .base import Other, Runnable, makers
 from .function import _check, _extras, _filled_in, _is_async, _name_of
 from .parallel import RunnableParallel
 
@@ -25,7 +25,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-class RunnablePassthrough(Leaf, Runnable[Any, Any]):
+class RunnablePassthrough(Leaf, Runnable[Other, Other]):
     """The input, unchanged; costs nothing per chunk.
 
     Args:
@@ -39,11 +39,13 @@ class RunnablePassthrough(Leaf, Runnable[Any, Any]):
                 _check(function, "RunnablePassthrough")
         if func is not None and afunc is None and _is_async(func):
             func, afunc = None, func
-        self.func, self.afunc, self.name = func, afunc, name
+        self.func: Any = func
+        self.afunc: Any = afunc
+        self.name = name
         self._given, self._agiven = _filled_in(func), _filled_in(afunc)
 
     @classmethod
-    def assign(cls, **kwargs: Any) -> RunnableAssign:
+    def assign(cls, **kwargs: Any) -> RunnableAssign:  # type: ignore[override]
         """The input dict with the outputs of these steps added under their keys."""
         return RunnableAssign(RunnableParallel(kwargs))
 
@@ -133,9 +135,10 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
 
         def without(chunk: Any) -> Any:
             given = _checked(chunk, self.get_name())
-            return AddableDict({key: value for key, value in given.items() if key not in keys})
+            rest = {key: value for key, value in given.items() if key not in keys}
+            return AddableDict(rest) if rest or not given else None
 
-        self._through = Branch(None, _same, machine=lambda: _NonEmpty(without))
+        self._through = Branch(None, _same, machine=lambda: _Picker(without))
         self._branches = [self._through]
         if keys:
             self._branches.append(Branch(None, _same, self.mapper))
@@ -160,9 +163,8 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
         given = _checked(value, self.get_name())
         return {**given, **await _async.value_step(self.mapper, value, run)}
 
-    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
-        own = f"RunnableAssign<{','.join(self.mapper.steps__)}>"
-        return super().get_name(suffix, name=name or self.name or own)
+    def _kind_name(self) -> str:
+        return f"RunnableAssign<{','.join(self.mapper.steps__)}>"
 
     def _children(self) -> Sequence[tuple[str, Node]]:
         return self.mapper._children()
@@ -171,31 +173,9 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
         return f"RunnableAssign({self.mapper!r})"
 
     def __eq__(self, other: object) -> bool:
-        return (
-            self.mapper == other.mapper if isinstance(other, RunnableAssign) else NotImplemented
-        )
+        return self.mapper == other.mapper if isinstance(other, RunnableAssign) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
-
-
-class _NonEmpty:
-    """A chunk-to-chunk machine that leaves out what is empty, except to say that there is a dict."""
-
-    __slots__ = ("_given", "_step")
-
-    def __init__(self, step: Callable[[Any], Any]) -> None:
-        self._step = step
-        self._given = False
-
-    def feed(self, chunk: Any) -> Iterable[Any]:
-        output = self._step(chunk)
-        if not output and self._given:
-            return ()
-        self._given = True
-        return (output,) if output else ()
-
-    def finish(self) -> Iterable[Any]:
-        return ()
 
 
 class RunnablePick(Op, Runnable[dict[str, Any], Any]):
@@ -230,10 +210,9 @@ class RunnablePick(Op, Runnable[dict[str, Any], Any]):
 
         return by_key
 
-    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
+    def _kind_name(self) -> str:
         keys = [self.keys] if isinstance(self.keys, str) else self.keys
-        own = f"RunnablePick<{','.join(keys)}>"
-        return super().get_name(suffix, name=name or self.name or own)
+        return f"RunnablePick<{','.join(keys)}>"
 
     def __repr__(self) -> str:
         return f"RunnablePick({self.keys!r})"
@@ -245,6 +224,8 @@ class RunnablePick(Op, Runnable[dict[str, Any], Any]):
 
 
 class _Picker:
+    """The machine of a function from chunk to chunk, or to None for a chunk to leave out."""
+
     __slots__ = ("_pick",)
 
     def __init__(self, pick: Callable[[Any], Any]) -> None:
@@ -260,4 +241,3 @@ class _Picker:
 
 makers["assign"] = RunnableAssign
 makers["pick"] = RunnablePick
-_ = Flow, Node

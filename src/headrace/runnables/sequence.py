@@ -7,9 +7,10 @@ from typing import Any
 
 from .. import _async, _sync
 from ..errors import ConfigError
-from ..flow import EMPTY, Folded, Machine, Once, Piped, Tapped
+from ..flow import EMPTY, Folded, Machine, Piped, Tapped
 from ..run import Run
 from ..shapes import Kwargs, Node
+from ._doors import no_sync_body
 from .base import Input, Output, Runnable, makers
 from .coerce import coerce_to_runnable
 
@@ -100,8 +101,8 @@ class RunnableSequence(Runnable[Input, Output]):
     # ------------------------------------------------------------- values
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        if self._async_only is not None:
-            self._async_only._open(Once(value), run, kw)  # raises, before any step has run
+        if self._async_only is not None:  # before any step has run
+            raise no_sync_body(self._async_only)
         for start, end in self._groups:
             if end - start == 1:
                 value = _sync.value_step(self.steps[start], value, run, kw, self._tags[start])
@@ -148,8 +149,8 @@ class RunnableSequence(Runnable[Input, Output]):
 
     # ------------------------------------------------------------- about itself
 
-    def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
-        return super().get_name(suffix, name=name or self.name or "RunnableSequence")
+    def _kind_name(self) -> str:
+        return "RunnableSequence"
 
     def _children(self) -> Sequence[tuple[str, Node]]:
         return [(str(number), step) for number, step in enumerate(self.steps, 1)]

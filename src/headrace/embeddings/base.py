@@ -1,0 +1,33 @@
+"""`Embeddings`: what turns texts into vectors. Not a runnable, because vector stores call it.
+
+All vectors of one model have the same length, and one text always has the same vector; a model
+may treat queries and documents differently.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from headrace.runnables.configs import run_in_executor
+
+__all__ = ["Embeddings"]
+
+
+class Embeddings(ABC):
+    """Base of embedding models: write the two sync methods; the async ones then use threads."""
+
+    @abstractmethod
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """One vector for each text, in order."""
+
+    @abstractmethod
+    def embed_query(self, text: str) -> list[float]:
+        """The vector of a text that is searched for."""
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """`embed_documents` without blocking the event loop: in a worker thread, unless written."""
+        return await run_in_executor(None, self.embed_documents, texts)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """`embed_query` without blocking the event loop: in a worker thread, unless written."""
+        return await run_in_executor(None, self.embed_query, text)

@@ -1,0 +1,98 @@
+"""`BaseRetriever`: a runnable from a question to the documents that may hold its answer.
+
+    class Grep(BaseRetriever):
+        documents: list[Document]
+
+        def _get_relevant_documents(self, query: str, *, run_manager=None) -> list[Document]:
+            return [d for d in self.documents if query in d.page_content]
+
+A retriever gives its documents all at once: `stream` yields one chunk, the list, and `explain()`
+shows a barrier. What is behind it in a chain streams as if the list had been the input.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeAlias
+
+from headrace._bridge import call_in_thread
+from headrace.documents import Document
+from headrace.run import Run, RunCallbacks
+from headrace.runnables.base import Runnable
+from headrace.runnables.serializable import RunnableSerializable
+from headrace.shapes import Barrier, Kwargs
+
+__all__ = ["BaseRetriever", "RetrieverInput", "RetrieverLike", "RetrieverOutput"]
+
+RetrieverInput: TypeAlias = str
+RetrieverOutput: TypeAlias = list[Document]
+RetrieverLike: TypeAlias = Runnable[RetrieverInput, RetrieverOutput]
+
+
+class BaseRetriever(Barrier, RunnableSerializable[str, list[Document]], ABC):
+    """Base of retrievers, which write `_get_relevant_documents` and, if they can wait without
+    blocking, `_aget_relevant_documents`. Without the latter the former runs in a worker thread.
+
+    Both may leave the parameter `run_manager` out. What else they have as parameters can be given
+    by callers (`retriever.invoke(query, k=2)`); further keyword arguments are not handed on.
+
+    Args:
+        tags: labels of this retriever's runs in events.
+        metadata: facts about this retriever, for events.
+    """
+
+    _run_type: ClassVar[str] = "retriever"
+    _takes: ClassVar[Callable[[Mapping[str, Any]], dict[str, Any]]]
+    _atakes: ClassVar[Callable[[Mapping[str, Any]], dict[str, Any]]]
+
+    tags: list[str] | None = None
+    metadata: dict[str, Any] | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._takes = _filter(cls._get_relevant_documents)
+        cls._atakes = _filter(cls._aget_relevant_documents)
+
+    @abstractmethod
+    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+        """The documents for a question, best first.
+
+        Args:
+            query: the question.
+            run_manager: the run this is part of; `{"callbacks": run_manager.get_child()}` is the
+                config that makes another runnable's run a child of it in every Python version.
+        """
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: Any, **kwargs: Any
+    ) -> list[Document]:
+        """The same for async runs."""
+        given = {"run_manager": run_manager, **kwargs}
+        found: list[Document] = await call_in_thread(
+            self._get_relevant_documents, query, **type(self)._takes(given)
+        )
+        return found
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        given = type(self)._takes({"run_manager": RunCallbacks(run), **kw})
+        return run.call(self._get_relevant_documents, value, **given)
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        given = type(self)._atakes({"run_manager": RunCallbacks(run), **kw})
+        return await run.acall(self._aget_relevant_documents, value, **given)
+
+
+def _filter(function: Callable[..., Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """What picks the keyword arguments that `function` has parameters for; its signature is read
+    here, once."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        # `**kwargs` is for the callers' arguments; a run_manager has to be asked for by name.
+        named = {p.name for p in parameters}
+        return lambda given: {
+            key: value for key, value in given.items() if key != "run_manager" or key in named
+        }
+    names = {p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY}
+    return lambda given: {key: value for key, value in given.items() if key in names}

@@ -1,0 +1,111 @@
+"""`RunnableWithFallbacks`: others take over when a step fails, before its first chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+from ..errors import InputError
+from ..flow import Command, Forward, Outcome, Read
+from ..run import Run
+from ..shapes import Flow, Kwargs, Node, Plan
+from .base import Input, Output, Runnable, makers
+from .coerce import coerce_to_runnable
+
+
+class RunnableWithFallbacks(Plan, Runnable[Input, Output]):
+    """`runnable`, or the first of `fallbacks` that works, on the same input.
+
+    Args:
+        exceptions_to_handle: the failures that let the next one take over; others are raised.
+        exception_key: the failure is put into the (dict) input of the next one under this key.
+
+    When all fail, the first failure is raised. Once a chunk has been handed on, a failure is raised
+    too: the next one would start over. An empty stream is no failure.
+    """
+
+    def __init__(
+        self,
+        *,
+        runnable: Any,
+        fallbacks: Sequence[Any],
+        exceptions_to_handle: tuple[type[BaseException], ...] = (Exception,),
+        exception_key: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.runnable = coerce_to_runnable(runnable)
+        self.fallbacks = [coerce_to_runnable(each) for each in fallbacks]
+        self.exceptions_to_handle = tuple(exceptions_to_handle)
+        self.exception_key = exception_key
+        self.name = name
+        self._fold, self._many = self.runnable._fold, self.runnable._many
+        everyone = self.runnables
+        self._async_only = next((r._async_only for r in everyone if r._async_only), None)
+
+    @property
+    def runnables(self) -> list[Any]:
+        """All of them, in the order in which they are tried."""
+        return [self.runnable, *self.fallbacks]
+
+    def _plan(self, run: Run, kw: Kwargs) -> Generator[Command, Outcome, None]:
+        given: Any = ...
+        first: Exception | None = None
+        if self.exception_key is not None:
+            given = (yield Read()).value
+            if not isinstance(given, Mapping):
+                raise InputError(
+                    f"exception_key={self.exception_key!r} puts the failure into the input, which "
+                    f"must be a dict for that, and it is {given!r} ({type(given).__name__})."
+                )
+        for runnable in self.runnables:
+            outcome = yield Forward(runnable, None, value=given)
+            error = outcome.error
+            if error is None:
+                return
+            if outcome.started or not isinstance(error, self.exceptions_to_handle):
+                raise error
+            first = first or error
+            if self.exception_key is not None:
+                given = {**given, self.exception_key: error}
+        if first is not None:
+            raise first
+
+    def _fold_after(self, fold: Any) -> Any:
+        return self.runnable._fold_after(fold)
+
+    def _children(self) -> Sequence[tuple[str, Node]]:
+        labels = ["runnable", *(f"fallback:{n}" for n in range(1, len(self.fallbacks) + 1))]
+        return list(zip(labels, self.runnables, strict=True))
+
+    def _flow(self) -> Flow:
+        return self.runnable._flow()  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        """A method of the runnable; where it makes a runnable, the fallbacks get it as well."""
+        if name.startswith("__") or name in ("runnable", "fallbacks"):
+            raise AttributeError(name)
+        found = getattr(self.runnable, name)
+        if not callable(found):
+            return found
+
+        @wraps(found)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            made = found(*args, **kwargs)
+            if not isinstance(made, Runnable):
+                return made
+            return type(self)(
+                runnable=made,
+                fallbacks=[getattr(each, name)(*args, **kwargs) for each in self.fallbacks],
+                exceptions_to_handle=self.exceptions_to_handle,
+                exception_key=self.exception_key,
+                name=self.name,
+            )
+
+        return method
+
+    def __repr__(self) -> str:
+        return f"RunnableWithFallbacks({self.runnable!r}, fallbacks={self.fallbacks!r})"
+
+
+makers["fallbacks"] = RunnableWithFallbacks

@@ -1,0 +1,152 @@
+"""Laws 1 and 2: one value, whichever door, colour, cut of the input, observed or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from headrace.errors import AsyncOnlyError
+from headrace.events import RunEnded
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from laws.colours import SYNC, Colour, every_colour
+from laws.events import check_events, root_end, roots
+from laws.ledger import Recorder
+from laws.registry import ENTRIES, Entry
+
+every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=repr)
+few = settings(max_examples=4)
+
+
+def runs_in(entry: Entry, colour: Colour) -> bool:
+    return colour.asynchronous or not entry.async_only
+
+
+CASES = [(e, c) for c in [*__import__("laws.colours").colours.COLOURS] for e in ENTRIES]
+
+
+@pytest.mark.parametrize(
+    ("entry", "colour"), [(e, c) for e, c in CASES if runs_in(e, c)], ids=repr
+)
+@few
+@given(data=st.data())
+def test_every_door_gives_the_same_value(entry, colour, data):
+    given_value = data.draw(entry.kind.values)
+
+    def body(doors: Any) -> None:
+        value = entry.view(doors.invoke(entry.make(), given_value))
+        if entry.expect is not None:
+            assert value == entry.expect(given_value)
+        assert entry.merged(doors.stream(entry.make(), given_value)) == value
+        assert entry.merged(doors.transform(entry.make(), [given_value])) == value
+        assert [entry.view(v) for v in doors.batch(entry.make(), [given_value])] == [value]
+
+    colour.run(body)
+
+
+@pytest.mark.parametrize(
+    ("entry", "colour"), [(e, c) for e, c in CASES if runs_in(e, c)], ids=repr
+)
+@few
+@given(data=st.data())
+def test_observers_see_the_value_and_change_nothing(entry, colour, data):
+    given_value = data.draw(entry.kind.values)
+
+    def body(doors: Any) -> None:
+        bare_value = entry.view(doors.invoke(entry.make(), given_value))
+        bare_chunks = doors.stream(entry.make(), given_value)
+        seen = Recorder()
+        assert entry.view(doors.invoke(entry.make(), given_value, seen.config)) == bare_value
+        check_events(seen.events)
+        end = root_end(seen.events)
+        assert isinstance(end, RunEnded)
+        assert entry.view(end.output) == bare_value
+        seen = Recorder()
+        chunks = doors.stream(entry.make(), given_value, seen.config)
+        check_events(seen.events)
+        assert entry.view(root_end(seen.events).output) == bare_value == entry.merged(chunks)
+        if not entry.fans:
+            assert list(map(entry.view, chunks)) == list(map(entry.view, bare_chunks))
+        (own,) = roots(seen.events)
+        assert [event.chunk for event in own[1:-1]] == chunks, "reported and handed on differ"
+
+    colour.run(body)
+
+
+@pytest.mark.parametrize(
+    ("entry", "colour"), [(e, c) for e, c in CASES if runs_in(e, c) and not e.sensitive], ids=repr
+)
+@few
+@given(data=st.data())
+def test_cutting_the_input_changes_nothing(entry, colour, data):
+    given_value = data.draw(entry.kind.values)
+    pieces = entry.kind.cut(given_value, data.draw)
+    observed = data.draw(st.booleans())
+
+    def body(doors: Any) -> None:
+        seen = Recorder()
+        config = seen.config if observed else None
+        value = entry.view(doors.invoke(entry.make(), given_value))
+        assert entry.merged(doors.transform(entry.make(), pieces, config)) == value
+        if observed:
+            check_events(seen.events)
+            end = root_end(seen.events)
+            assert entry.view(end.output) == value
+            assert end.input == given_value
+
+    colour.run(body)
+
+
+@every_entry
+def test_a_chunkwise_step_sees_the_chunks_as_they_come(entry):
+    """What law 2 leaves out is left out for a reason: these entries do depend on the cut."""
+    if not entry.sensitive:
+        return
+    outputs = {
+        entry.merged(SYNC.run(lambda d, p=pieces: d.transform(entry.make(), p)))
+        for pieces in (["abc"], ["a", "bc"])
+    }
+    assert len(outputs) == 2
+
+
+@every_entry
+def test_an_empty_input_stream_is_the_same_in_both_colours(entry):
+    from laws.colours import ASYNC
+
+    if entry.async_only:
+        return
+
+    def body(doors: Any) -> Any:
+        try:
+            return "chunks", list(map(entry.view, doors.transform(entry.make(), [])))
+        except Exception as error:
+            return type(error), str(error)
+
+    assert SYNC.run(body) == ASYNC.run(body)
+
+
+@every_colour
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.async_only], ids=repr)
+def test_a_sync_call_of_an_async_only_step_says_so_when_the_stream_opens(entry, colour):
+    if colour.asynchronous:
+        return
+    pulled = []
+
+    def feed() -> Any:
+        pulled.append(1)
+        yield "a"
+
+    def body(doors: Any) -> None:
+        runnable = entry.make()
+        name = "aexclaim|aspell|aswap|arelay|OnlyAinvoke|OnlyAstream|OnlyAtransform"
+        with pytest.raises(AsyncOnlyError, match=f"({name}).*ainvoke|astream"):
+            doors.invoke(runnable, "a")
+        with pytest.raises(AsyncOnlyError, match=f"({name}).*ainvoke|astream"):
+            doors.open(runnable, "a").next()
+        with pytest.raises(AsyncOnlyError):
+            next(runnable.transform(feed()))
+        with pytest.raises(AsyncOnlyError):
+            doors.batch(runnable, ["a"])
+        assert not pulled, "the input was pulled before the step that cannot run was found"
+
+    colour.run(body)
