@@ -240,12 +240,15 @@ def test_an_exception_that_is_not_needed_any_more_is_a_problem(judge):
     ]
 
 
-def test_the_engine_floors_share_a_budget(judge):
+def test_ranges_of_floors_have_budgets(judge):
     files = {"errors.py": lines(30), "run.py": lines(30), "explain.py": lines(500)}
     rules = {"floors": (*FLOORS[:4], ("",), ("explain",)), "file_lines": 1000}
-    assert judge(files, engine_lines=60, **rules).problems == []
-    assert judge(files, engine_lines=59, **rules).problems == [
+    assert judge(files, budgets=((0, 4, 60),), **rules).problems == []
+    assert judge(files, budgets=((0, 4, 59),), **rules).problems == [
         "floors F0 to F4: 60 code lines, at most 59"
+    ]
+    assert judge(files, budgets=((0, 1, 29), (2, 4, 30)), **rules).problems == [
+        "floors F0 to F1: 30 code lines, at most 29"
     ]
 
 

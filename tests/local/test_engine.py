@@ -99,7 +99,7 @@ def test_a_schema_is_enforced(engine: Engine):
         "additionalProperties": False,
     }
     rule = {"type": "json_schema", "json_schema": {"name": "c", "schema": schema}}
-    for seed in range(4):
+    for seed in range(2):
         request = ask("Sing!", max_tokens=64, temperature=1.5, seed=seed, response_format=rule)
         value = json.loads(engine.complete(request)["content"])
         assert set(value) == {"color", "n"} and value["color"] in ("red", "blue")
@@ -138,10 +138,10 @@ async def test_more_tasks_than_slots_all_finish(engine: Engine):
 
 
 def test_more_streams_than_slots_in_one_thread_do_not_deadlock(engine: Engine):
-    request = ask(STORY, max_tokens=80, **ON_AND_ON)
+    request = ask(STORY, max_tokens=70, **ON_AND_ON)
     streams = [engine.stream(request) for _ in range(3)]
     rows = list(zip(*streams, strict=True))
-    assert len(rows) == 83  # role, tokens, reason, usage
+    assert len(rows) == 73  # role, tokens, reason, usage
 
 
 # ---- closing
@@ -272,7 +272,7 @@ def test_a_prompt_beyond_the_context_names_both_sizes(narrow: Engine):
 
 def test_an_answer_that_fills_the_context_ends_with_length(weights: Path):
     small = load(weights, n_ctx=256, n_parallel=1)
-    answer = small.complete({**ENDLESS, "messages": ask("word " * 200)["messages"]})
+    answer = small.complete({**ENDLESS, "messages": ask("word " * 120)["messages"]})
     assert answer["finish_reason"] == "length"
     assert answer["usage"]["total_tokens"] == 256
     small.close()

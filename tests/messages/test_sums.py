@@ -100,7 +100,10 @@ def test_usage_of_nothing_and_of_one_side() -> None:
     nested: Any = {**some, "input_token_details": {"audio": 1}}
     add_usage(None, nested)["input_token_details"]["audio"] = 2
     assert nested["input_token_details"] == {"audio": 1}
-    assert add_usage({**some, "tier": "a"}, {**some, "tier": None})["tier"] == "a"  # type: ignore[typeddict-item]
+    named: Any = {**some, "tier": "a"}
+    unnamed: Any = {**some, "tier": None}
+    total: Any = add_usage(named, unnamed)
+    assert total["tier"] == "a"
     with_more: Any = {**some, "cost": 0.5, "tier": "a"}
     assert add_usage(with_more, with_more) == {
         **{"input_tokens": 2, "output_tokens": 2, "total_tokens": 4},

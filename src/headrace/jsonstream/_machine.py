@@ -114,7 +114,7 @@ class JsonStream(Reader):
             self.feed(word)
         if self._body is READ_SCALAR and not self._stack:
             self._body = None
-            self._close_scalar(self._token, 0)
+            self._close_scalar(self._token, "", 0)
             self._stale |= self._changed
         if self.error is None and self._root is NOTHING:
             self.error = self._incomplete()
@@ -157,4 +157,4 @@ class JsonStream(Reader):
             expected = f"what comes after {self._token[:64]!r}"
         else:
             expected = self._expected()
-        return JsonSyntaxError(expected, self._offset + len(self._carry))
+        return JsonSyntaxError(expected, self._offset)

@@ -27,6 +27,8 @@ _AT_ONCE = frozenset('{["0123456789')
 _SURE = frozenset({'{"', '["', "[{"})
 _LIKELY = frozenset({"{}", "[]", "[[", "[-", *(f"[{digit}" for digit in "0123456789")})
 
+_BEFORE_LIKELY = frozenset(":\n\r")
+
 # The longest language name after a fence, and more than the longest literal.
 _LONGEST_WORD = 32
 
@@ -85,6 +87,7 @@ class Opening:
         if word[0] in LITERALS[False]:
             return at, None
         self._prose, self._fenced = not self._fenced, False
+        self._before = word[0][-1]
         return None, word.end()
 
     def _in_prose(self, text: str, pos: int) -> tuple[int | None, int | None]:
@@ -107,7 +110,7 @@ class Opening:
             return self._wait(text, at)
         else:
             pair = look[1] + look[2]
-            if pair in _SURE or (pair in _LIKELY and self._before in ("", "\n", "\r", ":")):
+            if pair in _SURE or (pair in _LIKELY and self._before in _BEFORE_LIKELY):
                 return at, None
         self._before = text[at]
         return None, at + 1

@@ -249,8 +249,8 @@ class Reader:
         token = text[pos:end]
         if end == len(text):
             self._body = READ_SCALAR
-            return self._grow_scalar(token, end)
-        return self._close_scalar(token, end)
+            return self._grow_scalar(token, text, end)
+        return self._close_scalar(token, text, end)
 
     def _read_scalar(self, text: str, pos: int) -> int:
         """Body: the rest of a number or literal."""
@@ -265,11 +265,11 @@ class Reader:
         token, self._token = self._token, ""
         token += text[:end]
         if end == len(text):
-            return self._grow_scalar(token, end)
+            return self._grow_scalar(token, text, end)
         self._body = None
-        return self._close_scalar(token, end)
+        return self._close_scalar(token, text, end)
 
-    def _grow_scalar(self, token: str, end: int) -> int:
+    def _grow_scalar(self, token: str, text: str, end: int) -> int:
         """The piece ends inside or right after a number or literal."""
         self._token = token
         self._read = NOTHING
@@ -286,9 +286,9 @@ class Reader:
             self._read = value
         if self._grow_numbers and value is not NOTHING:
             self._show(value)
-        return end if right == len(token) else self._fail_scalar(token, end, right)
+        return end if right == len(token) else self._fail_scalar(token, text, end, right)
 
-    def _close_scalar(self, token: str, end: int) -> int:
+    def _close_scalar(self, token: str, text: str, end: int) -> int:
         """A number or literal ends before `end`."""
         # The most frequent kind first; Python may refuse to read long ones.
         if token.isdigit() and token[0] != "0" and len(token) <= _LONG_NUMBER:
@@ -302,11 +302,11 @@ class Reader:
             value, right, whole = scalar(token, strict=self._strict)
         except ValueError:
             # Python refuses to read it (sys.set_int_max_str_digits): quadratic, so a way to attack.
-            return self._fail_scalar(token, end, 0, "an integer with fewer digits")
+            return self._fail_scalar(token, text, end, 0, "an integer with fewer digits")
         if not whole:
             if self._grow_numbers and value is not NOTHING:
                 self._show(value)
-            return self._fail_scalar(token, end, right)
+            return self._fail_scalar(token, text, end, right)
         self._show(value)
         self._shown = NOTHING
         self._put(value)
@@ -319,12 +319,13 @@ class Reader:
         self._stale = True  # 67.0 equals 67, and is another value
         self._shown = value
 
-    def _fail_scalar(self, token: str, end: int, right: int, expected: str = "") -> int:
+    def _fail_scalar(self, token: str, text: str, end: int, right: int, expected: str = "") -> int:
         """A number or literal that ends before `end` is wrong from its character `right` on."""
         if not expected:
             number = right and token[0] in "-0123456789"
             expected = "the rest of a number" if number else _EXPECTED_VALUE
-        self._error(end - len(token) + right, token[right : right + 1], expected)
+        found = token[right : right + 1] or text[end : end + 1]
+        self._error(end - len(token) + right, found, expected)
         return end
 
     # ---- containers ---------------------------------------------------------------------------

@@ -118,8 +118,12 @@ class _Work:
             return True
         if thread.ident is None:  # Ctrl-C came into its start: it may or may not come to life
             return self.done.wait(_STARTING)
-        thread.join(timeout)
-        return not thread.is_alive()
+        # First the event: `Thread.join` of Python 3.11, interrupted by Ctrl-C, takes a thread that
+        # still runs for one that has ended.
+        if not self.done.wait(timeout):
+            return False
+        thread.join()
+        return True
 
 
 class Engine:
@@ -273,6 +277,7 @@ _FORKED = (
 _registry_lock = threading.RLock()
 _loading: dict[Settings, threading.Lock] = {}
 _engines: dict[Settings, Engine] = {}
+_loads: set[threading.Event] = set()  # those under way; each is set at its end
 
 
 def load(
@@ -304,6 +309,7 @@ def load(
     with _registry_lock:
         gate = _loading.setdefault(settings, threading.Lock())
     failures: list[BaseException] = []
+    ended = threading.Event()
 
     def job() -> None:
         try:
@@ -312,11 +318,15 @@ def load(
                     _engines[settings] = Engine(settings)
         except BaseException as error:
             failures.append(error)
+        _loads.discard(ended)
+        ended.set()
 
     # In a thread of its own, where Ctrl-C cannot strike between a server's making and its first
     # request: a server destroyed then can hang. Interrupted, the caller leaves; the load ends well.
     loader = threading.Thread(target=job, name="headrace-local-load")
+    _loads.add(ended)
     loader.start()
+    ended.wait()
     loader.join()
     if failures:
         raise failures[0]
@@ -342,6 +352,8 @@ def _settings(model_path: str | os.PathLike[str], *numbers: int) -> Settings:
 def _at_exit() -> None:
     """Before the interpreter goes: a thread inside llama.cpp at that time can crash it."""
     with _deaf():
+        for ended in list(_loads):
+            ended.wait(_FAREWELL)
         for engine in list(_engines.values()):
             # Readers that are left are daemon threads: like all of those they stop where they are,
             # rather than print an error on the way out.
@@ -360,7 +372,8 @@ def _deaf() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        # None stands for a handler that was not set from Python, which cannot be put back.
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 def _after_fork() -> None:
@@ -370,6 +383,7 @@ def _after_fork() -> None:
         engine._abandon()
     _registry_lock = threading.RLock()
     _loading.clear()
+    _loads.clear()
     _engines.clear()
 
 

@@ -15,7 +15,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from .. import _async, _async_fan, _sync, _sync_fan
 from .._gate import Gate
@@ -27,9 +27,7 @@ from ..shapes import Kwargs, Node
 from . import _doors
 from ._doors import native
 from .configs import get_config_list
-
-if TYPE_CHECKING:
-    from .explain import Explanation
+from .explain import Explanation, explain
 
 Input = TypeVar("Input", contravariant=True)  # noqa: PLC0105 - the field's names
 Output = TypeVar("Output", covariant=True)  # noqa: PLC0105
@@ -296,7 +294,7 @@ class Runnable(Node, Generic[Input, Output]):
     def explain(self) -> Explanation:
         """Per step: does it stream, wait for its whole input (and what to write instead) or make
         the stream. Print it for the text; iterate it for the data."""
-        return makers["explain"](self)  # type: ignore[no-any-return]
+        return explain(self)
 
     def __repr__(self) -> str:
         return f"{self.get_name()}()"

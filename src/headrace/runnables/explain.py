@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .base import makers
-
 _SAYS = {
     "streams": "streams",
     "barrier": "waits for its whole input",
@@ -109,5 +107,3 @@ class _Named:
     def _children(self) -> Any:
         return self._node._children()
 
-
-makers["explain"] = explain

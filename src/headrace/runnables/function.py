@@ -49,7 +49,7 @@ def _extras(names: tuple[str, ...], run: Run, kw: Kwargs) -> dict[str, Any]:
 def _is_async(function: Any) -> bool:
     called = getattr(function, "__call__", None)  # noqa: B004 - the method, not callability
     checks = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-    return any([check(f) for check in checks for f in (function, called)])
+    return any(check(f) for check in checks for f in (function, called))
 
 
 def _name_of(*functions: Any) -> str | None:
@@ -199,7 +199,7 @@ class RunnableLambda(Leaf, Runnable[Input, Output]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RunnableLambda):
             return NotImplemented
-        return self.func == other.func and self.afunc == other.afunc
+        return (self.func, self.afunc) == (other.func, other.afunc)
 
     __hash__ = None  # type: ignore[assignment]
 

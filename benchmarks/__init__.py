@@ -1,0 +1,13 @@
+"""Headrace beside langchain-core and hand-written generators; run with `python -m benchmarks`.
+
+| file             | holds                                                                    |
+|------------------|--------------------------------------------------------------------------|
+| `workloads.py`   | the table: every workload, its sizes, what is reported of it, the aims   |
+| `raw.py`         | each workload written by hand, without a library                         |
+| `chains.py`      | each workload on the Runnable vocabulary: the same lines for both libraries |
+| `crowd.py`       | the thousand concurrent streams                                          |
+| `jobs.py`        | what a workload is to the clock, and where to find one                   |
+| `worker.py`      | one measurement in a fresh process                                       |
+| `report.py`      | medians, ratios, the table                                               |
+| `__main__.py`    | rounds, contenders in turn, options                                      |
+"""

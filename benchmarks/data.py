@@ -1,0 +1,51 @@
+"""What all contenders are given: texts, inputs, pieces of tool calls and of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+INPUT = {"role": "comedian", "topic": "parrots"}
+ANSWER = "Why did the parrot cross the road? To prove that it was no chicken."
+CROWD_CHUNKS = 100  # of each of the concurrent streams
+PAUSE = 0.001  # seconds before each of them
+LAMBDAS: tuple[Callable[[Any], Any], ...] = (lambda x: x + 1, lambda x: x * 2, lambda x: str(x))
+
+
+def texts(size: int) -> list[str]:
+    """`size` words, as a model would stream them."""
+    return [f"word{number} " for number in range(size)]
+
+
+def inputs(size: int) -> list[dict[str, str]]:
+    return [{"role": "comedian", "topic": f"parrot number {number}"} for number in range(size)]
+
+
+def cut(text: str, size: int) -> list[str]:
+    """A text in `size` pieces of nearly equal length."""
+    bounds = [len(text) * number // size for number in range(size + 1)]
+    return [text[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+
+
+def tool_call_pieces(size: int) -> list[dict[str, Any]]:
+    """One tool call in `size` pieces; name and id come with the first."""
+    rows = [f"row {number}" for number in range(size)]
+    pieces = cut(json.dumps({"rows": rows}), size)
+    return [
+        {
+            "name": None if number else "store",
+            "args": piece,
+            "id": None if number else "call_1",
+            "index": 0,
+        }
+        for number, piece in enumerate(pieces)
+    ]
+
+
+def json_pieces(size: int) -> list[str]:
+    """A list of countries in `size` pieces, seven or so to a country."""
+    countries = [
+        {"name": f"Country {number}", "population": 1_000 + number} for number in range(size // 7 + 1)
+    ]
+    return cut(json.dumps({"countries": countries}), size)

@@ -1,0 +1,160 @@
+"""One measurement in a fresh process: `python -m benchmarks.worker CONTENDER WORKLOAD`.
+
+Prints one JSON object, metric to number. Times per item are the best of several repetitions, in
+processor time of the whole process (so that worker threads count), with the wall beside it. What
+was prepared is moved out of the garbage collector's sight first; the collector stays on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from time import perf_counter, process_time
+from typing import Any
+
+from .jobs import PACKAGES, Gathered, Job, job_for
+from .workloads import BY_NAME, Workload
+
+BUDGET = 0.3  # seconds of repetitions, shared out among the sizes
+FEWEST, MOST = 3, 400  # repetitions
+LONG = 1.0  # seconds: what takes longer is repeated no more than it must
+STARTS = 3  # processes started for each import measured
+
+GUIDE = """
+from {0}.prompts import ChatPromptTemplate
+from {0}.output_parsers import JsonOutputParser, StrOutputParser
+from {0}.language_models import BaseChatModel
+from {0}.runnables import RunnableGenerator, RunnableLambda, RunnablePassthrough
+"""
+IMPORTS = {"import": "import {0}", "import-guide": GUIDE}
+COUNT = "import sys; held = len(sys.modules)\n{0}\nprint(len(sys.modules) - held)"
+
+Times = tuple[float, float]  # processor and wall, seconds
+
+
+# ------------------------------------------------------------------ timing
+
+
+def _drain(job: Job) -> Callable[[Any], Times]:
+    go = job.go
+
+    def stream(given: Any) -> Times:
+        wall, cpu = perf_counter(), process_time()
+        for _ in go(given):
+            pass
+        return process_time() - cpu, perf_counter() - wall
+
+    def value(given: Any) -> Times:
+        wall, cpu = perf_counter(), process_time()
+        go(given)
+        return process_time() - cpu, perf_counter() - wall
+
+    return value if job.kind == "value" else stream
+
+
+async def _adrain(go: Callable[[Any], Any], given: Any) -> Times:
+    wall, cpu = perf_counter(), process_time()
+    async for _ in go(given):
+        pass
+    return process_time() - cpu, perf_counter() - wall
+
+
+def best_of(job: Job, budget: float) -> Times:
+    """The best processor time and the best wall of as many repetitions as the budget allows."""
+    with asyncio.Runner() as runner:
+        drain = _drain(job)
+        if job.kind == "astream":
+
+            def drain(given: Any) -> Times:
+                return runner.run(_adrain(job.go, given))
+
+        given = job.make()
+        gc.collect()
+        gc.freeze()
+        taken: list[Times] = []
+        while len(taken) < MOST:
+            taken.append(drain(given))
+            spent = sum(wall for _, wall in taken)
+            if spent > LONG or (spent > budget and len(taken) >= FEWEST):
+                break
+            given = job.make()
+    return min(cpu for cpu, _ in taken), min(wall for _, wall in taken)
+
+
+# ------------------------------------------------------------------ what is reported
+
+
+def measure(contender: str, workload: Workload) -> dict[str, float]:
+    """Per item at the largest size, in µs; with several sizes also the worst doubling."""
+    sizes = workload.sizes
+    if contender == "langchain-core" and workload.lc_sizes:
+        sizes = workload.lc_sizes
+    times: dict[int, Times] = {}
+    for size in sizes:
+        job = job_for(contender, workload.name, size)
+        times[size] = best_of(job, BUDGET / len(sizes))
+    cpu, wall = times[sizes[-1]]
+    found = {"cpu": cpu / sizes[-1] * 1e6, "wall": wall / sizes[-1] * 1e6}
+    for small, large in zip(sizes, sizes[1:], strict=False):
+        found[f"{large}/{small}"] = times[large][0] / times[small][0]
+    if len(sizes) > 1:
+        found["doubling"] = max(value for key, value in found.items() if "/" in key)
+    return found
+
+
+def measure_crowd(contender: str, workload: Workload) -> dict[str, float]:
+    """Seconds in all, the gap between two chunks that 99 of 100 stay below, processor time."""
+    sizes = (workload.lc_sizes if contender == "langchain-core" else None) or workload.sizes
+    job = job_for(contender, workload.name, sizes[0])
+
+    async def run() -> tuple[Gathered, float, float]:
+        wall, cpu = perf_counter(), process_time()
+        seen = await job.go(None)
+        return seen, process_time() - cpu, perf_counter() - wall
+
+    seen, cpu, wall = asyncio.run(run())
+    gaps = sorted(seen.gaps)
+    gap = gaps[len(gaps) * 99 // 100]
+    return {"seconds": wall, "gap": gap * 1e3, "cpu": cpu / len(gaps) * 1e6}
+
+
+def measure_import(contender: str, workload: Workload) -> dict[str, float]:
+    """Milliseconds of processor time of a process that imports, less those of one that does not,
+    and how many modules it loads; for `raw`, those of bare Python."""
+    code = "" if contender == "raw" else IMPORTS[workload.name].format(PACKAGES[contender])
+    modules = int(_run(COUNT.format(code))[1])  # also writes the bytecode, unmeasured
+    bare, full = [], []
+    for _ in range(STARTS):
+        bare.append(_run("")[0])
+        full.append(_run(code)[0])
+    total = min(full) if contender == "raw" else min(full) - min(bare)
+    return {"ms": total * 1e3, "modules": modules}
+
+
+def _run(code: str) -> tuple[float, str]:
+    before = _children()
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return _children() - before, done.stdout
+
+
+def _children() -> float:
+    """Seconds of processor time of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def main(contender: str, name: str) -> None:
+    workload = BY_NAME[name]
+    how = measure_crowd if name == "crowd" else measure_import if name in IMPORTS else measure
+    json.dump(how(contender, workload), sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,186 @@
+"""The table of workloads: what is run, in which sizes, what is reported of it, and the aims.
+
+A workload is a name here and a function of that name in `raw.py` and `chains.py` (imports have no
+function: `worker.py` starts processes for them). A `Metric` is a row of the report: a number that
+the worker gives, with its unit and the aim. Aims compare numbers of the same round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STREAM = 2_000  # chunks of one stream
+GROWTH = (1_000, 2_000, 4_000, 8_000)
+SUM = (1_000, 2_000, 4_000)
+DOUBLING = 2.2  # twice the chunks may cost this many times as much
+
+
+@dataclass(frozen=True)
+class Aim:
+    """`of` is what the limit is for: `"raw"` (at most so many times the hand-written version),
+    `"faster"` (at least so many times faster than langchain-core) or `"value"` (at most)."""
+
+    of: str
+    limit: float
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of the report. `key` is the worker's name for the number; `compared` is False for
+    numbers of which a ratio says nothing."""
+
+    key: str
+    title: str
+    unit: str
+    aim: Aim | None = None
+    compared: bool = True
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`sizes`: how many chunks or calls, each measured by itself. langchain-core gets
+    `lc_sizes` and `lc_rounds` where it would take minutes. `result`: in which form the contenders'
+    results are compared in the tests."""
+
+    name: str
+    metrics: tuple[Metric, ...]
+    sizes: tuple[int, ...] = (STREAM,)
+    lc_sizes: tuple[int, ...] | None = None
+    lc_rounds: int | None = None
+    result: str = "whole"  # "whole", "by key" (the order between branches is free) or "last"
+    note: str = ""
+
+
+def raw(limit: float) -> Aim:
+    return Aim("raw", limit)
+
+
+def faster(limit: float) -> Aim:
+    return Aim("faster", limit)
+
+
+def at_most(limit: float) -> Aim:
+    return Aim("value", limit)
+
+
+def per(what: str, title: str, aim: Aim | None) -> tuple[Metric, ...]:
+    return (Metric("cpu", title, f"µs/{what}", aim),)
+
+
+def growing(title: str) -> tuple[Metric, ...]:
+    return (
+        Metric("cpu", title, "µs/chunk"),
+        Metric("doubling", f"{title}: twice the chunks cost", "times", at_most(DOUBLING), False),
+    )
+
+
+CHAT = "prompt | fake model | StrOutputParser"
+OWN = "branches: two parsers, a user's parser, passthrough"
+GENERATORS = "branches: four generator functions"
+
+WORKLOADS = (
+    Workload("steps-3", per("chunk", "stream, 3 steps, pre-built chunks", raw(2))),
+    Workload("steps-3-async", per("chunk", "astream, 3 steps, pre-built chunks", raw(2.5))),
+    Workload("steps-10", per("chunk", "stream, 10 generator steps", raw(2))),
+    Workload("steps-10-async", per("chunk", "astream, 10 generator steps", raw(2))),
+    Workload("chat", per("chunk", f"stream, {CHAT}", faster(40))),
+    Workload("chat-async", per("chunk", f"astream, {CHAT}", faster(150))),
+    Workload(
+        "parallel",
+        per("chunk", f"stream, parallel of 4, {OWN}", faster(10)),
+        sizes=(1_000,),
+        result="by key",
+    ),
+    Workload(
+        "parallel-async",
+        per("chunk", f"astream, parallel of 4, {OWN}", faster(10)),
+        sizes=(1_000,),
+        result="by key",
+    ),
+    Workload(
+        "parallel-generators",
+        per("chunk", f"stream, parallel of 4, {GENERATORS}", faster(10)),
+        sizes=(1_000,),
+        result="by key",
+    ),
+    Workload(
+        "parallel-generators-async",
+        per("chunk", f"astream, parallel of 4, {GENERATORS}", faster(10)),
+        sizes=(1_000,),
+        result="by key",
+    ),
+    Workload("invoke-lambdas", per("call", "invoke, 3 lambdas", faster(40)), sizes=(200,)),
+    Workload("invoke-chat", per("call", f"invoke, {CHAT}", faster(20)), sizes=(200,)),
+    Workload("batch", per("input", f"batch of 1,000, {CHAT}", faster(20)), sizes=(1_000,)),
+    Workload(
+        "build-chunk", per("chunk", "AIMessageChunk(content=...)", at_most(0.6)), sizes=(5_000,)
+    ),
+    Workload("add-chunks", per("sum", "a + b, two text chunks", at_most(1.2)), sizes=(5_000,)),
+    Workload(
+        "add-chunks-read",
+        per("sum", "(a + b).content, two text chunks", at_most(1.2)),
+        sizes=(5_000,),
+    ),
+    Workload("sum-text", growing("a + b + c ..., text chunks"), sizes=SUM),
+    Workload(
+        "sum-tool-calls",
+        growing("a + b + c ..., tool-call chunks"),
+        sizes=SUM,
+        lc_sizes=(250, 500, 1_000),
+        lc_rounds=1,
+    ),
+    Workload(
+        "crowd",
+        (
+            Metric("seconds", "1,000 concurrent astreams of 100 chunks, in all", "s", raw(1.5)),
+            Metric("gap", "the same, p99 gap between chunks", "ms", raw(1.5)),
+            Metric("cpu", "the same, processor time", "µs/chunk"),
+        ),
+        sizes=(1_000,),
+        lc_sizes=(100,),
+        lc_rounds=1,
+        note="langchain-core with 100 streams instead of 1,000, once: its seconds and gaps stand "
+        "for a tenth of the work",
+    ),
+    Workload(
+        "import",
+        (
+            Metric("ms", "import headrace, over bare Python", "ms", at_most(60), False),
+            Metric("modules", "the same, modules loaded", "", None, False),
+        ),
+        note="the raw column is bare Python",
+    ),
+    Workload(
+        "import-guide",
+        (
+            Metric("ms", "the guide's imports, over bare Python", "ms", faster(5), False),
+            Metric("modules", "the same, modules loaded", "", None, False),
+        ),
+        note="prompts, parsers, chat model base, runnables; the raw column is bare Python",
+    ),
+    Workload("grow-stream", growing("growth of stream, 1k to 8k chunks"), sizes=GROWTH),
+    Workload(
+        "grow-concat",
+        growing("growth of message chunks into a function"),
+        sizes=GROWTH,
+        lc_sizes=(1_000, 2_000),
+        lc_rounds=1,
+    ),
+    Workload(
+        "grow-parallel",
+        growing("growth of parallel of 4"),
+        sizes=GROWTH,
+        lc_sizes=(1_000, 2_000),
+        lc_rounds=1,
+        result="by key",
+    ),
+    Workload(
+        "grow-json",
+        growing("growth of JsonOutputParser"),
+        sizes=GROWTH,
+        lc_sizes=(500, 1_000),
+        lc_rounds=1,
+        result="last",
+    ),
+)
+BY_NAME = {workload.name: workload for workload in WORKLOADS}

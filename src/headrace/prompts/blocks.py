@@ -1,0 +1,155 @@
+"""Templates for the blocks of a message's content: images, and dicts of any shape.
+
+Strings inside a dict are templates, at any depth, in lists too; keys and other values stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from headrace.errors import ConfigError, InputError
+from headrace.prompt_values import ImagePromptValue
+from headrace.prompts.base import BasePromptTemplate, PromptInputError
+from headrace.prompts.formats import PromptTemplateFormat, compiled
+from headrace.runnables.serializable import RunnableSerializable
+from headrace.shapes import Pure
+
+__all__ = ["DictPromptTemplate", "ImagePromptTemplate"]
+
+
+def _variables(tree: Any, template_format: str) -> set[str]:
+    if isinstance(tree, str):
+        return set(compiled(tree, template_format).variables)
+    if isinstance(tree, Mapping):
+        tree = list(tree.values())
+    if not isinstance(tree, (list, tuple)):
+        return set()
+    return {name for item in tree for name in _variables(item, template_format)}
+
+
+def _filled(tree: Any, template_format: str, values: Mapping[str, Any]) -> Any:
+    if isinstance(tree, str):
+        return compiled(tree, template_format).render(values)
+    if isinstance(tree, Mapping):
+        return {key: _filled(item, template_format, values) for key, item in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)([_filled(item, template_format, values) for item in tree])
+    return tree
+
+
+class DictPromptTemplate(Pure, RunnableSerializable[dict[str, Any], dict[str, Any]]):
+    """A dict whose strings are templates; gives the dict with its variables filled in.
+
+    Raises:
+        ConfigError: a string in it is no template of the format.
+    """
+
+    _run_type: ClassVar[str] = "prompt"
+
+    template: dict[str, Any]
+    template_format: PromptTemplateFormat = "f-string"
+
+    def __init__(
+        self,
+        template: dict[str, Any],
+        template_format: PromptTemplateFormat = "f-string",
+        **fields: Any,
+    ) -> None:
+        _variables(template, template_format)
+        fields.update(template=template, template_format=template_format)
+        super().__init__(**fields)
+
+    @property
+    def input_variables(self) -> list[str]:
+        """The names of its variables, sorted."""
+        return sorted(_variables(self.template, self.template_format))
+
+    def format(self, /, **kwargs: Any) -> dict[str, Any]:
+        """The dict for these variables."""
+        return self._block(kwargs)
+
+    async def aformat(self, /, **kwargs: Any) -> dict[str, Any]:
+        """`format`, async."""
+        return self._block(kwargs)
+
+    def _block(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return _filled(self.template, self.template_format, values)  # type: ignore[no-any-return]
+
+    def _apply(self, value: Any, /) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise PromptInputError(
+                f"{self.get_name()} takes a dict with the variables {self.input_variables}; "
+                f"received {value!r}, a {type(value).__name__}."
+            )
+        return self._block(value)
+
+    def pretty_repr(self, html: bool = False) -> str:
+        """The dict as it was written."""
+        return str(self.template)
+
+
+class ImagePromptTemplate(BasePromptTemplate[dict[str, Any]]):
+    """An image by its URL.
+
+    Args:
+        template: a dict with templates for `url` and, if wanted, `detail`; what it lacks can be
+            given to `format` under these names.
+        template_format: the language of the templates.
+
+    Raises:
+        ConfigError: a template is malformed, or a `path` is given: files are not read for a prompt.
+    """
+
+    template: dict[str, Any] = Field(default_factory=dict)
+    template_format: PromptTemplateFormat = "f-string"
+
+    def __init__(
+        self,
+        template: dict[str, Any] | None = None,
+        *,
+        template_format: PromptTemplateFormat = "f-string",
+        input_variables: Any = None,  # found in the template
+        **fields: Any,
+    ) -> None:
+        template = dict(template or {})
+        if "path" in template:
+            raise ConfigError(
+                f"The image template {template!r} has a 'path': a prompt reads no files, because "
+                "its variables may come from strangers. Give a 'url'; a data: URL holds the image."
+            )
+        found = _variables(template, template_format).difference(
+            fields.get("partial_variables", ())
+        )
+        fields.update(template=template, template_format=template_format)
+        super().__init__(input_variables=sorted(found), **fields)
+
+    def format(self, /, **kwargs: Any) -> dict[str, Any]:
+        """`{"url": …}`, with `detail` if there is one."""
+        return self._image(self._checked(kwargs), kwargs)
+
+    def format_prompt(self, /, **kwargs: Any) -> ImagePromptValue:
+        """`format`, as a prompt value."""
+        return ImagePromptValue(self.format(**kwargs))
+
+    async def aformat_prompt(self, /, **kwargs: Any) -> ImagePromptValue:
+        """`format_prompt`, async."""
+        return ImagePromptValue(await self.aformat(**kwargs))
+
+    def _image(self, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        image = _filled(self.template, self.template_format, self._complete(values))
+        for name in ("url", "detail"):
+            if not image.get(name) and given.get(name):
+                image[name] = given[name]
+        if not isinstance(image.get("url"), str) or not image["url"]:
+            raise InputError(f"An image needs a 'url', a string; the prompt gave {image!r}.")
+        return {name: image[name] for name in ("url", "detail") if image.get(name)}
+
+    def _block(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {"type": "image_url", "image_url": self._image(values, {})}
+
+    def pretty_repr(self, html: bool = False) -> str:
+        """The template as it was written."""
+        return str(self.template)
