@@ -1,10 +1,10 @@
 """The rounds: each workload by each contender in a fresh process, contenders in turn.
 
-    python -m benchmarks                          everything, five rounds (about five minutes)
-    python -m benchmarks --only chat --rounds 9   workloads whose name has "chat" in it
-    python -m benchmarks --json FILE              every number of every round, too
-    python -m benchmarks --markdown               and write the table of docs/benchmarks.md
-    python -m benchmarks --src DIR                measure another tree of Headrace
+python -m benchmarks                          everything, five rounds (about five minutes)
+python -m benchmarks --only chat --rounds 9   workloads whose name has "chat" in it
+python -m benchmarks --json FILE              every number of every round, too
+python -m benchmarks --markdown               and write the table of docs/benchmarks.md
+python -m benchmarks --src DIR                measure another tree of Headrace
 """
 
 from __future__ import annotations
@@ -41,9 +41,11 @@ def main() -> int:
         return 2
     began = perf_counter()
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as cache:
-        found = _measured(chosen, options, _environment(options.src, cache))
+        env = _environment(options.src, cache)
+        facts = _facts(env)
+        found = _measured(chosen, options, env)
     made, notes = rows(found, chosen), notes_of(chosen)
-    facts = _facts(options.rounds, perf_counter() - began)
+    facts["rounds"] = f"{options.rounds}, {(perf_counter() - began) / 60:.1f} minutes"
     print("\n".join(f"{name}: {value}" for name, value in facts.items()), end="\n\n")
     print(as_text(made, notes))
     if options.json:
@@ -104,7 +106,13 @@ def _turns(
 def _worker(name: str, contender: str, env: dict[str, str]) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.worker", contender, name]
     done = subprocess.run(
-        command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+        command,
+        check=False,
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     if done.returncode:
         _tell("")
@@ -119,17 +127,21 @@ def _tell(text: str) -> None:
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def _facts(rounds: int, seconds: float) -> dict[str, str]:
+def _facts(env: dict[str, str]) -> dict[str, str]:
     names = ("langchain-core", "pydantic")
     versions = [f"{name} {version(name)}" for name in names]
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
-        "versions": f"Headrace {_headrace()}, {', '.join(versions)}, "
+        "versions": f"Headrace {_headrace(env)}, {', '.join(versions)}, "
         f"{platform.python_implementation()} {platform.python_version()}",
-        "command": f"python -m benchmarks {' '.join(sys.argv[1:])}".rstrip(),
-        "rounds": f"{rounds}, {seconds / 60:.1f} minutes",
+        "command": " ".join(["python -m benchmarks", *_shown(sys.argv[1:])]),
     }
+
+
+def _shown(arguments: list[str]) -> list[str]:
+    """The options as given; of a path only its last part."""
+    return [Path(argument).name if os.sep in argument else argument for argument in arguments]
 
 
 def _processor() -> str:
@@ -141,12 +153,13 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _headrace() -> str:
-    """The version in pyproject.toml: what is measured is this checkout, installed or not."""
-    import tomllib
-
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        return str(tomllib.load(file)["project"]["version"])
+def _headrace(env: dict[str, str]) -> str:
+    """The version of the Headrace that is measured, installed or not."""
+    code = "import headrace; print(headrace.__version__)"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, check=True, env=env, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def _write_page(table: str) -> None:

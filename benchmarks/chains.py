@@ -5,6 +5,8 @@ the clock; where a run changes what it is given (models set the id of a chunk), 
 gets chunks of its own.
 """
 
+# ruff: noqa: UP028 - a step loops over its chunks as a user's does; `yield from` would skip it
+
 from __future__ import annotations
 
 import asyncio
@@ -20,7 +22,7 @@ from .jobs import Job, Library
 
 def step(chunks: Iterator[Any]) -> Iterator[Any]:
     for chunk in chunks:
-        yield chunk  # noqa: UP028 - a step in which something could be done
+        yield chunk
 
 
 async def astep(chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -38,7 +40,7 @@ class Source:
     def stream(self, given: Iterator[Any]) -> Iterator[Any]:
         for _ in given:
             for chunk in self.held:
-                yield chunk  # noqa: UP028
+                yield chunk
 
     async def astream(self, given: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for _ in given:
@@ -69,15 +71,17 @@ def fake_model(lib: Library, held: list[Any]) -> Any:
     message_of, generation_of = messages.AIMessage, outputs.ChatGeneration
     result_of = outputs.ChatResult
 
-    class Fake(lib.language_models.BaseChatModel):  # type: ignore[misc]
-        def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> Any:
+    class Fake(lib.language_models.BaseChatModel):  # type: ignore[name-defined,misc]
+        def _generate(
+            self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any
+        ) -> Any:
             return result_of(generations=[generation_of(message=message_of(content=data.ANSWER))])
 
         def _stream(
             self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any
         ) -> Iterator[Any]:
             for chunk in held:
-                yield chunk  # noqa: UP028
+                yield chunk
 
         async def _astream(
             self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any
@@ -263,8 +267,10 @@ def many_streams(lib: Library, size: int) -> Job:
     texts = data.texts(data.CROWD_CHUNKS)
     places = [None] * (data.CROWD_CHUNKS - 1) + ["last"]
 
-    class Sleeping(lib.language_models.BaseChatModel):  # type: ignore[misc]
-        def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> Any:
+    class Sleeping(lib.language_models.BaseChatModel):  # type: ignore[name-defined,misc]
+        def _generate(
+            self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any
+        ) -> Any:
             raise NotImplementedError
 
         async def _astream(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 INPUT = {"role": "comedian", "topic": "parrots"}
 ANSWER = "Why did the parrot cross the road? To prove that it was no chicken."
 CROWD_CHUNKS = 100  # of each of the concurrent streams
 PAUSE = 0.001  # seconds before each of them
-LAMBDAS: tuple[Callable[[Any], Any], ...] = (lambda x: x + 1, lambda x: x * 2, lambda x: str(x))
+LAMBDAS: tuple[Callable[[Any], Any], ...] = (lambda x: x + 1, lambda x: x * 2, str)
 
 
 def texts(size: int) -> list[str]:
@@ -25,7 +26,7 @@ def inputs(size: int) -> list[dict[str, str]]:
 def cut(text: str, size: int) -> list[str]:
     """A text in `size` pieces of nearly equal length."""
     bounds = [len(text) * number // size for number in range(size + 1)]
-    return [text[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [text[a:b] for a, b in pairwise(bounds)]
 
 
 def tool_call_pieces(size: int) -> list[dict[str, Any]]:
@@ -46,6 +47,7 @@ def tool_call_pieces(size: int) -> list[dict[str, Any]]:
 def json_pieces(size: int) -> list[str]:
     """A list of countries in `size` pieces, seven or so to a country."""
     countries = [
-        {"name": f"Country {number}", "population": 1_000 + number} for number in range(size // 7 + 1)
+        {"name": f"Country {number}", "population": 1_000 + number}
+        for number in range(size // 7 + 1)
     ]
     return cut(json.dumps({"countries": countries}), size)

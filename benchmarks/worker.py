@@ -14,6 +14,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from time import perf_counter, process_time
 from typing import Any
 
@@ -83,6 +84,7 @@ def best_of(job: Job, budget: float) -> Times:
             if spent > LONG or (spent > budget and len(taken) >= FEWEST):
                 break
             given = job.make()
+        gc.unfreeze()
     return min(cpu for cpu, _ in taken), min(wall for _, wall in taken)
 
 
@@ -100,7 +102,7 @@ def measure(contender: str, workload: Workload) -> dict[str, float]:
         times[size] = best_of(job, BUDGET / len(sizes))
     cpu, wall = times[sizes[-1]]
     found = {"cpu": cpu / sizes[-1] * 1e6, "wall": wall / sizes[-1] * 1e6}
-    for small, large in zip(sizes, sizes[1:], strict=False):
+    for small, large in pairwise(sizes):
         found[f"{large}/{small}"] = times[large][0] / times[small][0]
     if len(sizes) > 1:
         found["doubling"] = max(value for key, value in found.items() if "/" in key)

@@ -324,6 +324,9 @@ async def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> A
                 inner = run.fork()
                 try:
                     stream = _open_command(command, given, inner, kw)
+                    if command.keep is not None:
+                        stream = _kept(stream, command.keep)
+                        inner.streams.append((stream, None, None))
                     async for chunk in stream:
                         started = True
                         given.forget()
@@ -345,6 +348,12 @@ async def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> A
         plan.close()
 
 
+async def _kept(stream: AsyncIterator[Any], keep: list[Any]) -> AsyncIterator[Any]:
+    async for chunk in stream:
+        keep.append(chunk)
+        yield chunk
+
+
 async def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
     """Plan, invoked: the value is what it forwarded or emitted."""
     given = Replay(Once(value))
@@ -360,6 +369,8 @@ async def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> 
             outcome = await _execute(self, command, given, run, kw)
             if type(command) is Forward and outcome.error is None:
                 results.append(outcome.value)
+                if command.keep is not None:
+                    command.keep.append(outcome.value)
     finally:
         plan.close()
     return fold_chunks(self._fold, results)

@@ -315,6 +315,9 @@ def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> Iterato
                 inner = run.fork()
                 try:
                     stream = _open_command(command, given, inner, kw)
+                    if command.keep is not None:
+                        stream = _kept(stream, command.keep)
+                        inner.streams.append((stream, None, None))
                     for chunk in stream:
                         started = True
                         given.forget()
@@ -334,6 +337,12 @@ def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> Iterato
         plan.close()
 
 
+def _kept(stream: Iterator[Any], keep: list[Any]) -> Iterator[Any]:
+    for chunk in stream:
+        keep.append(chunk)
+        yield chunk
+
+
 def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
     """Plan, invoked: the value is what it forwarded or emitted."""
     given = Replay(Once(value))
@@ -349,6 +358,8 @@ def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
             outcome = _execute(self, command, given, run, kw)
             if type(command) is Forward and outcome.error is None:
                 results.append(outcome.value)
+                if command.keep is not None:
+                    command.keep.append(outcome.value)
     finally:
         plan.close()
     return fold_chunks(self._fold, results)

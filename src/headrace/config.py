@@ -7,10 +7,16 @@ of LangChain know.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
 
-__all__ = ["DEFAULT_RECURSION_LIMIT", "RunnableConfig", "callbacks_list", "merge_configs"]
+__all__ = [
+    "DEFAULT_RECURSION_LIMIT",
+    "ConfigurableFieldSpec",
+    "RunnableConfig",
+    "callbacks_list",
+    "merge_configs",
+]
 
 DEFAULT_RECURSION_LIMIT = 25
 
@@ -31,6 +37,18 @@ class RunnableConfig(TypedDict, total=False):
     recursion_limit: int
     configurable: dict[str, Any]
     run_id: UUID | None
+
+
+class ConfigurableFieldSpec(NamedTuple):
+    """A key of `config["configurable"]`: what it is called, its type, what it is when not given."""
+
+    id: str
+    annotation: Any
+    name: str | None = None
+    description: str | None = None
+    default: Any = None
+    is_shared: bool = False
+    dependencies: list[str] | None = None
 
 
 def callbacks_list(callbacks: Any) -> list[Any]:

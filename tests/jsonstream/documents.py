@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
-from headrace.jsonstream import JsonStream
 from hypothesis import strategies as st
+
+from headrace.jsonstream import JsonStream
 
 # Strings with everything that can be cut: escapes, surrogate pairs, quotes, fences, blanks.
 TEXTS = st.text(
@@ -22,9 +24,7 @@ NUMBERS = st.one_of(
 SCALARS = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS)
 VALUES: st.SearchStrategy[Any] = st.recursive(
     SCALARS,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=5), st.dictionaries(TEXTS, inner, max_size=4)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(TEXTS, inner, max_size=4)),
     max_leaves=25,
 )
 CONTAINERS = VALUES.filter(lambda value: isinstance(value, (list, dict)))
@@ -45,12 +45,12 @@ def pieces(draw: st.DrawFn, text: str) -> list[str]:
     """The text, cut at any positions."""
     cuts = draw(st.lists(st.integers(0, len(text)), max_size=30))
     edges = [0, *sorted(cuts), len(text)]
-    return [text[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(edges)]
 
 
 SMALL = [
     '{"countries": [{"name": "France", "population": 67413000}]}',
-    '[1, -2.5e3, 0, -0, 0.0, 1E-2, 12345678901234567890]',
+    "[1, -2.5e3, 0, -0, 0.0, 1E-2, 12345678901234567890]",
     '{"a": {"b": [[], {}, [[1]], ""]}, "c": null, "d": [true, false]}',
     r'["\"\\\/\b\f\n\r\t", "\u00e9\ud83d\ude00", "\ud83dx", "\ude00\ud83d", "a\ud83d\ud83d\ude00"]',
     ' \r\n\t{ "" : [ 1 , 2 ] ,\n"\\u006b" : "v" } \n',

@@ -12,11 +12,11 @@ import sys
 from typing import Any
 
 import pytest
-from headrace.errors import HeadraceError, JsonSyntaxError
-from headrace.jsonstream import JsonStream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.errors import HeadraceError, JsonSyntaxError
+from headrace.jsonstream import JsonStream
 from jsonstream.documents import documents, same
 
 VALID = [
@@ -28,7 +28,7 @@ VALID = [
     *(r'["\u0060\u012a\u12AB"]', r'["\ud801\udc37"]', r'["\ud83d\ude39\ud83d\udc8d"]'),
     *(r'["\"\\\/\b\f\n\r\t"]', r'["\\u0000"]', r'["\\\"a"]', r'["a\/*b*\/c"]', r'["\uFFFF"]'),
     *('["a\x7fa"]', '["\u2028\u2029"]', '["\U0001d11e"]', '["asd "]', '[" "]', '["\ufeff"]'),
-    *('[false,true,null]', '[1,null,null,null,2]', '["a/*b*/c"]', '["\u00a0"]', '["`"]'),
+    *("[false,true,null]", "[1,null,null,null,2]", '["a/*b*/c"]', '["\u00a0"]', '["`"]'),
 ]
 
 # The text, and the position at which it goes wrong. Wrong for the tolerant machine as well.
@@ -173,7 +173,9 @@ def test_an_error_freezes_the_value_wherever_the_text_is_cut(
     data: st.DataObject, text: str
 ) -> None:
     at = data.draw(st.integers(0, len(text)))
-    broken = text[:at] + data.draw(st.sampled_from([",", "}", "]", ":", "x", '"', "\\"])) + text[at:]
+    broken = (
+        text[:at] + data.draw(st.sampled_from([",", "}", "]", ":", "x", '"', "\\"])) + text[at:]
+    )
     at_once = _read([broken], prose=False)
     by_char = _read(list(broken), prose=False)
     assert same(by_char.value, at_once.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from headrace.errors import JsonSyntaxError
 from headrace.jsonstream import NOTHING, JsonStream, parse_json_markdown
 
@@ -15,7 +16,7 @@ FOUND = [
     ('```{"a": 1}```', {"a": 1}),
     ('```JSON\n{"a": 1}\n```', {"a": 1}),
     ('```json5\n{"a": 1}\n```', {"a": 1}),
-    ('``` json\n[1, 2]\n```', [1, 2]),
+    ("``` json\n[1, 2]\n```", [1, 2]),
     ('\n\n  `{"a": 1}`', {"a": 1}),
     ("```true```", True),
     ("```json\n-1.5\n```", -1.5),
@@ -29,11 +30,11 @@ FOUND = [
     ("The numbers:\n  [-1]", [-1]),
     ("Nothing: [] is all", []),
     ("Nothing: {}", {}),
-    ("As [1] says, { \n \"a\": 1}", {"a": 1}),
+    ('As [1] says, { \n "a": 1}', {"a": 1}),
     ("As [note] and {this} say: [[1]]", [[1]]),
     ("a `code` word, ``two``, then ```\n[1]```", [1]),
-    ("```python\nprint(x[0])\n```\nso ```json\n{\"a\": 1}\n```", {"a": 1}),
-    ("- first\n- second\n{\"a\": 1}", {"a": 1}),
+    ('```python\nprint(x[0])\n```\nso ```json\n{"a": 1}\n```', {"a": 1}),
+    ('- first\n- second\n{"a": 1}', {"a": 1}),
     ("-5 degrees", -5),
     ("truely said: [1]", [1]),
     ("true", True),
@@ -44,7 +45,18 @@ FOUND = [
     ('json {"a": 1}', {"a": 1}),
 ]
 
-MISSING = ["", "   ", "no JSON", "see {this} and [that]", "as [1] says", "```json\n```", "tru", "-", "``", "x {"]
+MISSING = [
+    "",
+    "   ",
+    "no JSON",
+    "see {this} and [that]",
+    "as [1] says",
+    "```json\n```",
+    "tru",
+    "-",
+    "``",
+    "x {",
+]
 
 
 @pytest.mark.parametrize(("text", "value"), FOUND)

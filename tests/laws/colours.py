@@ -88,6 +88,7 @@ class SyncDoors:
     """The doors of a runnable, called as they are."""
 
     asynchronous = False
+    names = {"invoke": "invoke", "stream": "stream", "transform": "transform"}
 
     def invoke(self, runnable: Any, value: Any, config: Any = None, **kw: Any) -> Any:
         return runnable.invoke(value, config, **kw)
@@ -118,6 +119,7 @@ class AsyncDoors:
     """The async twins, each call run to its end on one event loop."""
 
     asynchronous = True
+    names = {"invoke": "ainvoke", "stream": "astream", "transform": "atransform"}
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner

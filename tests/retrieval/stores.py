@@ -44,13 +44,13 @@ class Smallest(VectorStore):
 class WithTexts(Smallest):
     def add_texts(self, texts, metadatas=None, *, ids=None, **kwargs):
         texts = list(texts)
-        documents = [Document(t, m) for t, m in zip(texts, metadatas or [{}] * len(texts))]
-        return [self._keep(d, i) for d, i in zip(documents, ids or [None] * len(texts))]
+        documents = list(map(Document, texts, metadatas or [{}] * len(texts)))
+        return list(map(self._keep, documents, ids or [None] * len(texts)))
 
 
 class WithDocuments(Smallest):
     def add_documents(self, documents, *, ids=None, **kwargs):
-        return [self._keep(d, i) for d, i in zip(documents, ids or [None] * len(documents))]
+        return list(map(self._keep, documents, ids or [None] * len(documents)))
 
 
 class WithAsync(WithDocuments):

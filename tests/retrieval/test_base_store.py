@@ -95,11 +95,11 @@ async def test_what_a_store_does_not_have_is_said_by_name(method, given):
 
 
 def test_the_base_names_what_must_be_written():
-    with pytest.raises(TypeError, match="from_texts.*similarity_search"):
+    with pytest.raises(TypeError, match=r"from_texts.*similarity_search"):
         VectorStore()
 
 
-# ---- relevance ------------------------------------------------------------------------------------
+# ---- relevance -----------------------------------------------------------------------------------
 
 
 class Distances(WithTexts):
@@ -138,7 +138,7 @@ def test_a_threshold_that_nothing_reaches_is_logged(distances, caplog):
         assert len(caplog.records) == 1
 
 
-# ---- the retriever ----------------------------------------------------------------------------------
+# ---- the retriever -------------------------------------------------------------------------------
 
 
 async def test_a_store_is_a_retriever():

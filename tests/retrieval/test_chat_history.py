@@ -1,4 +1,4 @@
-"""Histories: either adding method is enough, async by threads, the list one keeps what it is given."""
+"""Histories: either adding method is enough, async by threads, the list one keeps its list."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_k_may_be_more_than_there_are_and_none(compass):
 
 def test_of_equal_scores_the_first_added_comes_first():
     names = [f"t{i}" for i in range(40)]
-    store = InMemoryVectorStore(Table(**dict.fromkeys(names, [1.0, 2.0])))
+    store = InMemoryVectorStore(Table(**{name: [1.0, 2.0] for name in names}))
     store.add_texts(names)
     assert texts(store.similarity_search("t3", k=30)) == names[:30]
     assert texts(store.similarity_search("t3", k=30, filter=lambda d: True)) == names[:30]
@@ -153,7 +153,9 @@ async def test_add_replace_get_and_delete(compass):
     ]
     assert await compass.aget_by_ids(["?"]) == []
     assert compass.add_documents([Document("northeast", {"new": True}, "w")]) == ["w"]
-    assert compass.similarity_search("northeast", k=1) == [Document("northeast", {"new": True}, "w")]
+    assert compass.similarity_search("northeast", k=1) == [
+        Document("northeast", {"new": True}, "w")
+    ]
     assert compass.store["w"]["vector"] == [3**0.5, 1.0]
     compass.delete(["w", "?"])
     assert texts(compass.similarity_search("west")) == ["north", "east"]
@@ -236,13 +238,13 @@ def test_many_threads_add_search_and_delete():
     assert sorted(kept) == sorted(f"{n}/{i}" for n in range(4) for i in range(0, 20, 2))
 
 
-# ---- what it refuses -------------------------------------------------------------------------------
+# ---- what it refuses -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("k", [-1, 1.5, "2", None])
 def test_a_wrong_k(compass, k):
     for search in (compass.similarity_search, compass.max_marginal_relevance_search):
-        with pytest.raises(InputError, match="k is .*: give the number of documents you want"):
+        with pytest.raises(InputError, match=r"k is .*: give the number of documents you want"):
             search("east", k=k)
     with pytest.raises(InputError, match="fetch_k is "):
         compass.max_marginal_relevance_search("east", fetch_k=k)
@@ -298,7 +300,7 @@ def test_a_query_without_direction(compass):
         compass.similarity_search("nowhere")
 
 
-# ---- files -----------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------
 
 
 def test_what_is_dumped_can_be_loaded(compass, tmp_path):
@@ -306,7 +308,9 @@ def test_what_is_dumped_can_be_loaded(compass, tmp_path):
     compass.dump(path)
     loaded = InMemoryVectorStore.load(path, compass.embedding)
     assert loaded.store == compass.store
-    assert loaded.similarity_search_with_score("east") == compass.similarity_search_with_score("east")
+    assert loaded.similarity_search_with_score("east") == compass.similarity_search_with_score(
+        "east"
+    )
     assert [file.name for file in path.parent.iterdir()] == ["store.json"]
 
 
@@ -329,11 +333,11 @@ def test_a_dump_that_fails_leaves_the_old_file_alone(compass, tmp_path, monkeypa
 def test_a_file_that_is_no_dump(content, tmp_path):
     path = tmp_path / "store.json"
     path.write_text(content)
-    with pytest.raises(InputError, match="is not a file that InMemoryVectorStore.dump"):
+    with pytest.raises(InputError, match=r"is not a file that InMemoryVectorStore\.dump"):
         InMemoryVectorStore.load(path, Table())
 
 
-# ---- numpy -----------------------------------------------------------------------------------------
+# ---- numpy ---------------------------------------------------------------------------------------
 
 
 def test_both_arithmetics_agree(monkeypatch):

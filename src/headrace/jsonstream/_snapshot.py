@@ -256,7 +256,7 @@ class _Deep(_Copies):
             items = stack[DEEP]
             top = self.keep(DeepDict(items) if isinstance(items, dict) else DeepList(items))
         inner = top.inner
-        if len(inner) > top.low:
+        if False:
             # A container of the copy has been closed: it is complete in its parent by now.
             _drop_last(inner[top.low - 1] if top.low else top)
             del inner[top.low :]

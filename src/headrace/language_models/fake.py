@@ -42,10 +42,14 @@ class FakeListLLMError(Exception):
 
 def _take(model: Any) -> Any:
     """The answer that is due; after the last one the first again."""
-    if not model.responses:
-        raise InputError(f"{type(model).__name__} has no responses: give it at least one.")
-    response = model.responses[model.i % len(model.responses)]
-    model.i = (model.i + 1) % len(model.responses)
+    count = len(model.responses)
+    if model.i >= count:
+        raise InputError(
+            f"{type(model).__name__} has {count} responses and i={model.i}: give it more of them, "
+            "or start with a smaller i (they count from 0)."
+        )
+    response = model.responses[model.i]
+    model.i = (model.i + 1) % count
     return response
 
 

@@ -34,7 +34,7 @@ from typing import Any
 from headrace.errors import ModelError
 
 from .inbox import Inbox
-from .server import Answer, Settings, failure_of, immortal, refusal, start
+from .server import Answer, Settings, failure_of, immortal, library, refusal, start
 from .slots import Slots, Ticket
 
 __all__ = ["Engine", "load", "loaded"]
@@ -308,6 +308,7 @@ def load(
         return engine
     with _registry_lock:
         gate = _loading.setdefault(settings, threading.Lock())
+    library()  # imported here, so that Ctrl-C ends an import as it does elsewhere
     failures: list[BaseException] = []
     ended = threading.Event()
 

@@ -25,7 +25,7 @@ from headrace.errors import (
     WeightsError,
 )
 
-__all__ = ["Answer", "Settings", "failure_of", "immortal", "refusal", "start"]
+__all__ = ["Answer", "Settings", "failure_of", "immortal", "library", "refusal", "start"]
 
 Answer = Mapping[str, Any]
 """One parsed object of llama.cpp's OpenAI-style stream."""
@@ -50,6 +50,18 @@ class Settings:
     n_batch: int
 
 
+def library() -> Any:
+    """The module `xllamacpp`, imported at the first call.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        return importlib.import_module("xllamacpp")
+    except ImportError as error:
+        raise MissingExtraError("xllamacpp", extra="local", purpose="ChatLocal") from error
+
+
 def start(settings: Settings) -> Any:
     """Load the model; takes from a quarter of a second and holds the interpreter meanwhile.
 
@@ -57,10 +69,7 @@ def start(settings: Settings) -> Any:
         MissingExtraError: xllamacpp is not installed.
         WeightsError: there is no such file, or llama.cpp cannot load it.
     """
-    try:
-        xllamacpp: Any = importlib.import_module("xllamacpp")
-    except ImportError as error:
-        raise MissingExtraError("xllamacpp", extra="local", purpose="ChatLocal") from error
+    xllamacpp = library()
     _check_file(settings.path)
     # The server always listens. In a private folder, under a random key, and with the socket
     # unlinked at once, nobody can connect to it, and nothing is left on the disk.

@@ -34,10 +34,6 @@ _get_content, _set_content = _slot.__get__, _slot.__set__
 _RUN_ID = ("lc_run-", "run-")
 _AUTO_ID = "lc_"
 
-# The hidden subclass of each kind of chunk; None where a sum is merged at once, because the kind
-# has a dict or adds in its own way.
-_UNREAD: dict[type, type | None] = {}
-
 
 class BaseMessageChunk(BaseMessage):
     """A piece of a message as it streams; pieces add up with `+`.
@@ -47,7 +43,9 @@ class BaseMessageChunk(BaseMessage):
 
     __slots__ = ()
 
-    _kind: ClassVar[type[BaseMessageChunk]]
+    _kind: ClassVar[type[BaseMessageChunk]]  # the class itself, of the hidden one what it hides
+    # The hidden subclass; None where a sum is merged at once: kinds with a dict, or an own `+`.
+    _unread: ClassVar[type | None] = None
     _same: ClassVar[tuple[str, ...]] = ()  # fields that must agree in the addends of a sum
 
     def __init_subclass__(cls, *, unread: bool = False, lazy: bool = True, **kwargs: Any) -> None:
@@ -56,11 +54,11 @@ class BaseMessageChunk(BaseMessage):
             return
         cls._kind = cls
         lazy = lazy and cls.__dictoffset__ == 0 and cls.__add__ is BaseMessageChunk.__add__
-        _UNREAD[cls] = _unread_kind(cls) if lazy else None
+        cls._unread = _unread_kind(cls) if lazy else None
 
     def __add__(self, other: Any) -> Self:
         kind = self.__class__
-        unread = _UNREAD[kind]
+        unread = self._unread
         added: type = other.__class__  # in a name of its own: a checker narrows no further
         if unread is None or (added is not kind and added is not unread):
             return self._add_other(other)

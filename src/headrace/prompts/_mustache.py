@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any, NamedTuple
-
-from headrace.errors import ConfigError
 
 __all__ = ["Mustache"]
 
 _TAG = re.compile(
     r"\{\{\{\s*(?P<raw>.*?)\s*\}\}\}|\{\{(?P<sign>[#^/!&>=]?)\s*(?P<name>.*?)\s*\}\}", re.S
 )
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
+_LINE_END = re.compile(r"[ \t]*(?:\r?\n|\Z)")
 _MISSING = object()
 
 
@@ -35,7 +34,10 @@ class _Section(NamedTuple):
 
 
 class Mustache:
-    """A parsed mustache template. `variables`: the names used outside of any section."""
+    """A parsed mustache template. `variables`: the names used outside of any section.
+
+    Raises ValueError, with what is wrong, for a malformed one.
+    """
 
     __slots__ = ("_parts", "variables")
 
@@ -62,44 +64,43 @@ def _parse(template: str) -> list[Any]:
         parts.append(template[position : max(start, position)])
         position = end
         if raw is not None or sign in ("", "&"):
-            parts.append(_Variable(_path(raw or name, template), raw is not None or sign == "&"))
+            parts.append(_Variable(_path(raw or name), raw is not None or sign == "&"))
         elif sign in "#^":
-            section = _Section(_path(name, template), sign == "^", [])
+            section = _Section(_path(name), sign == "^", [])
             parts.append(section)
             open_.append((name, parts))
             parts = section.parts
         elif sign == "/":
             if not open_ or open_[-1][0] != name:
-                raise _malformed(template, f"{{{{/{name}}}}} closes no open section")
+                raise ValueError(f"{{{{/{name}}}}} closes no open section")
             parts = open_.pop()[1]
         elif sign != "!":
             what = "partials" if sign == ">" else "other delimiters"
-            raise _malformed(template, f"{tag.group()} asks for {what}, which are not supported")
+            raise ValueError(f"{tag.group()} asks for {what}, which are not supported")
     if open_:
-        raise _malformed(template, f"the section {{{{#{open_[-1][0]}}}}} is not closed")
-    parts.append(template[position:])
+        raise ValueError(f"the section {{{{#{open_[-1][0]}}}}} is not closed")
+    rest = template[position:]
+    if "{{" in rest:
+        raise ValueError(f"the tag {rest[rest.index('{{') :][:20]!r} is not closed")
+    parts.append(rest)
     return parts
 
 
 def _alone(template: str, start: int, end: int) -> tuple[int, int]:
     """The span of a tag; with its line, where nothing else stands on that."""
-    before = re.search(r"(?:^|\n)[ \t]*\Z", template[:start])
-    after = re.match(r"[ \t]*(?:\r?\n|\Z)", template[end:])
-    if before is None or after is None:
+    line = template.rfind("\n", 0, start) + 1
+    after = _LINE_END.match(template, end)
+    if after is None or template[line:start].strip(" \t"):
         return start, end
-    return before.end() - len(before.group().lstrip("\n")), end + after.end()
+    return line, after.end()
 
 
-def _path(name: str, template: str) -> tuple[str, ...]:
+def _path(name: str) -> tuple[str, ...]:
     if name == ".":
         return ()
     if not name or not all(name.split(".")):
-        raise _malformed(template, f"{name!r} is no name")
+        raise ValueError(f"{name!r} is no name")
     return tuple(name.split("."))
-
-
-def _malformed(template: str, why: str) -> ConfigError:
-    return ConfigError(f"The mustache template {template!r} is malformed: {why}.")
 
 
 def _look_up(path: tuple[str, ...], scopes: list[Any]) -> Any:
@@ -128,7 +129,7 @@ def _render(parts: Sequence[Any], scopes: list[Any], out: list[str]) -> None:
         value = _look_up(part.path, scopes)
         if isinstance(part, _Variable):
             text = "" if value is None else str(value)
-            out.append(text if part.raw else escape(text, quote=False).replace('"', "&quot;"))
+            out.append(text if part.raw else text.translate(_ESCAPES))
         elif part.inverted:
             if not value:
                 _render(part.parts, scopes, out)

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from headrace.documents import Document
 from headrace.errors import ConfigError, InputError, missing_variables
@@ -59,6 +59,9 @@ class BasePromptTemplate(Barrier, RunnableSerializable[Any, PromptValue], Generi
         metadata: for the events of the prompt's runs.
         tags: likewise.
     """
+
+    # Validators are built when a class is first used, so that importing all of them is cheap.
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
     _run_type: ClassVar[str] = "prompt"
     _custom: ClassVar[bool] = False  # formats itself: see the top of this file

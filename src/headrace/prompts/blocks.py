@@ -68,15 +68,15 @@ class DictPromptTemplate(Pure, RunnableSerializable[dict[str, Any], dict[str, An
         return sorted(_variables(self.template, self.template_format))
 
     def format(self, /, **kwargs: Any) -> dict[str, Any]:
-        """The dict for these variables."""
-        return self._block(kwargs)
+        """The dict for these variables; raises MissingVariablesError if some are missing."""
+        return _filled(self.template, self.template_format, kwargs)  # type: ignore[no-any-return]
 
     async def aformat(self, /, **kwargs: Any) -> dict[str, Any]:
         """`format`, async."""
-        return self._block(kwargs)
+        return self.format(**kwargs)
 
     def _block(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return _filled(self.template, self.template_format, values)  # type: ignore[no-any-return]
+        return self.format(**values)
 
     def _apply(self, value: Any, /) -> dict[str, Any]:
         if not isinstance(value, Mapping):
@@ -148,7 +148,8 @@ class ImagePromptTemplate(BasePromptTemplate[dict[str, Any]]):
         return {name: image[name] for name in ("url", "detail") if image.get(name)}
 
     def _block(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        return {"type": "image_url", "image_url": self._image(values, {})}
+        image = self.format(**values) if self._custom else self._image(values, {})
+        return {"type": "image_url", "image_url": image}
 
     def pretty_repr(self, html: bool = False) -> str:
         """The template as it was written."""

@@ -24,8 +24,9 @@ __all__ = ["PromptTemplateFormat", "Template", "compiled", "get_template_variabl
 PromptTemplateFormat: TypeAlias = Literal["f-string", "jinja2", "mustache"]
 
 _CACHED = 1024  # templates; more of them in use at once only cost compiling again
+_SHOWN = 300  # characters of a template in an error
 _CONVERSIONS: dict[str | None, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
-_DOUBLE = "A literal brace is written twice: '{{' and '}}'."
+_DOUBLE = "a literal brace is written twice, '{{' and '}}'"
 
 
 class Template(Protocol):
@@ -49,9 +50,13 @@ def compiled(template: str, template_format: str) -> Template:
         raise ConfigError(
             f"Unknown template_format {template_format!r}: use one of {sorted(_FORMATS)}."
         )
-    if not isinstance(template, str):
-        raise ConfigError(f"A template is a string; received {template!r}.")
-    return compile_(template)
+    try:
+        return compile_(template)
+    except ValueError as error:
+        shown = template if len(template) <= _SHOWN else f"{template[:_SHOWN]}…"
+        raise ConfigError(
+            f"The {template_format} template {shown!r} cannot be used: {error}."
+        ) from error
 
 
 def get_template_variables(template: str, template_format: str = "f-string") -> list[str]:
@@ -62,18 +67,15 @@ def get_template_variables(template: str, template_format: str = "f-string") -> 
 class _FString:
     """`{name}`, `{name!r}`, `{name:>10}`."""
 
-    __slots__ = ("_fields", "_pieces", "_template", "variables")
+    __slots__ = ("_fields", "_pieces", "variables")
 
     def __init__(self, template: str) -> None:
-        self._template = template
         self._pieces: list[str] = []  # literals, and a gap where each field goes
         self._fields: list[tuple[int, str, Callable[[Any], str] | None, str]] = []
         try:
             parsed = list(Formatter().parse(template))
         except ValueError as error:
-            raise ConfigError(
-                f"The template {template!r} is malformed: {error}. {_DOUBLE}"
-            ) from error
+            raise ValueError(f"{error}; {_DOUBLE}") from error
         for literal, name, spec, conversion in parsed:
             self._pieces.append(literal)
             if name is not None:
@@ -94,9 +96,7 @@ class _FString:
         elif conversion is not None and conversion not in _CONVERSIONS:
             wrong = f"the conversions are !r, !s and !a, not !{conversion}"
         if wrong:
-            raise ConfigError(
-                f"The field {{{name}}} of the template {self._template!r}: {wrong}. {_DOUBLE}"
-            )
+            raise ValueError(f"in the field {{{name}}}, {wrong}; {_DOUBLE}")
         self._fields.append((len(self._pieces), name, _CONVERSIONS.get(conversion), spec))
         self._pieces.append("")
 
@@ -139,21 +139,25 @@ def _environment() -> Any:
 class _Jinja:
     """A jinja2 template in the sandbox."""
 
-    __slots__ = ("_template", "variables")
+    __slots__ = ("_failure", "_template", "variables")
 
     def __init__(self, template: str) -> None:
         environment = _environment()
-        from jinja2 import TemplateSyntaxError, meta
+        from jinja2 import TemplateError, meta
 
+        self._failure = TemplateError
         try:
             tree = environment.parse(template)
             self._template = environment.from_string(template)
-        except TemplateSyntaxError as error:
-            raise ConfigError(f"The jinja2 template {template!r} is malformed: {error}.") from error
+        except TemplateError as error:
+            raise ValueError(str(error)) from error
         self.variables = tuple(sorted(meta.find_undeclared_variables(tree)))
 
     def render(self, values: Mapping[str, Any]) -> str:
-        return self._template.render(values)  # type: ignore[no-any-return]
+        try:
+            return self._template.render(values)  # type: ignore[no-any-return]
+        except self._failure as error:
+            raise InputError(f"A jinja2 template cannot be filled in: {error}.") from error
 
 
 _FORMATS: dict[str, Callable[[str], Template]] = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
 from headrace.errors import ConfigError, InputError, missing_variables
 from headrace.messages import (
@@ -38,11 +38,15 @@ __all__ = [
     "SystemMessagePromptTemplate",
 ]
 
+_BLOCKS = (StringPromptTemplate, ImagePromptTemplate, DictPromptTemplate)
+
 
 class BaseMessagePromptTemplate(BaseModel, ABC):
     """Base of what makes messages in a chat prompt. Subclass it with the two abstract members."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, defer_build=True
+    )
 
     _custom: ClassVar[bool] = False
 
@@ -76,6 +80,11 @@ class BaseMessagePromptTemplate(BaseModel, ABC):
         """A chat prompt of this template and what follows it."""
         assert BaseMessage._prompt_of is not None  # set by chat.py, which the package loads
         return BaseMessage._prompt_of(self, other)
+
+    def __repr_args__(self) -> Any:
+        """Only what was set, as prompts show themselves."""
+        fields = super().__repr_args__()
+        return [(key, value) for key, value in fields if key in self.model_fields_set]
 
     def pretty_repr(self, html: bool = False) -> str:
         """The template as text; `html` is accepted and ignored."""
@@ -144,6 +153,19 @@ class BaseStringMessagePromptTemplate(BaseMessagePromptTemplate):
     prompt: Any
     additional_kwargs: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("prompt")
+    @classmethod
+    def _templates_only(cls, prompt: Any) -> Any:
+        blocks = prompt if isinstance(prompt, list) else []
+        if isinstance(prompt, StringPromptTemplate) or (
+            blocks is prompt and all(isinstance(block, _BLOCKS) for block in blocks)
+        ):
+            return prompt
+        raise ConfigError(
+            f"{cls.__name__} takes as prompt a PromptTemplate or a list of templates of content "
+            f"blocks; received {prompt!r}. {cls.__name__}.from_template makes them of text."
+        )
+
     @classmethod
     def from_template(
         cls,
@@ -151,6 +173,7 @@ class BaseStringMessagePromptTemplate(BaseMessagePromptTemplate):
         template_format: PromptTemplateFormat = "f-string",
         *,
         partial_variables: Mapping[str, Any] | None = None,
+        input_variables: Any = None,  # found in the template
         **fields: Any,
     ) -> Self:
         """A message of this text, or of a list of texts, text blocks, image blocks and dicts.
@@ -255,7 +278,7 @@ def _without_empty(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _block_template(block: Any, template_format: PromptTemplateFormat) -> Any:
     """The template of one item in a list of content."""
-    if isinstance(block, (StringPromptTemplate, ImagePromptTemplate, DictPromptTemplate)):
+    if isinstance(block, _BLOCKS):
         return block
     keys = set(block) if isinstance(block, dict) else set()
     if isinstance(block, str) or ("text" in keys and keys <= {"type", "text"}):

@@ -81,6 +81,10 @@ class PromptTemplate(StringPromptTemplate):
         validate_template: bool = False,
         **fields: Any,
     ) -> None:
+        if not isinstance(template, str):
+            raise ConfigError(
+                f"A template is a string; received {template!r}, a {type(template).__name__}."
+            )
         partials = dict(partial_variables or {})
         found = set(compiled(template, template_format).variables).difference(partials)
         if validate_template:

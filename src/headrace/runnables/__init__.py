@@ -5,6 +5,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ..config import ConfigurableFieldSpec
 from .addable import AddableDict, aadd, add
 from .base import Runnable
 from .binding import RunnableBinding
@@ -22,6 +23,7 @@ from .each import RunnableEach
 from .explain import Explanation, Step, explain
 from .fallbacks import RunnableWithFallbacks
 from .function import RunnableChunkwise, RunnableGenerator, RunnableLambda, chain, each
+from .history import RunnableWithMessageHistory
 from .parallel import RunnableMap, RunnableParallel
 from .passthrough import RunnableAssign, RunnablePassthrough, RunnablePick
 from .retry import RunnableRetry
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddableDict",
+    "ConfigurableFieldSpec",
     "Explanation",
     "Runnable",
     "RunnableAssign",
@@ -50,6 +53,7 @@ __all__ = [
     "RunnableSequence",
     "RunnableSerializable",
     "RunnableWithFallbacks",
+    "RunnableWithMessageHistory",
     "Step",
     "aadd",
     "add",

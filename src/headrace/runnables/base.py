@@ -274,6 +274,14 @@ class Runnable(Node, Generic[Input, Output]):
             exception_key=exception_key,
         )
 
+    def with_types(
+        self, *, input_type: Any = None, output_type: Any = None
+    ) -> Runnable[Input, Output]:
+        """With these types to report, where they cannot be inferred."""
+        return makers["binding"](  # type: ignore[no-any-return]
+            bound=self, custom_input_type=input_type, custom_output_type=output_type
+        )
+
     def map(self) -> Runnable[list[Input], list[Output]]:
         """For lists: each element through this runnable."""
         return makers["each"](bound=self)  # type: ignore[no-any-return]

@@ -106,4 +106,3 @@ class _Named:
 
     def _children(self) -> Any:
         return self._node._children()
-

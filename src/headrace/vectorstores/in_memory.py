@@ -12,6 +12,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import nlargest
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -228,8 +229,9 @@ class InMemoryVectorStore(VectorStore):
         records, rows = self._rows()
         if not records:
             return []
+        size = length(vector)
         self._check_dimension(vector, rows.dimension)
-        if not length(vector):
+        if not size:
             raise InputError(
                 "The query's embedding is all zeros, so it is similar to nothing: check the "
                 "embedding model and the query."
@@ -238,8 +240,7 @@ class InMemoryVectorStore(VectorStore):
         if filter is None:
             best = nlargest(k, range(len(records)), key=scores.__getitem__)
             return [(records[i], scores[i]) for i in best]
-        found = _filtered(records, scores, filter)
-        return [hit for hit, _ in zip(found, range(k), strict=False)]
+        return list(islice(_filtered(records, scores, filter), k))
 
     def similarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, filter: Filter | None = None, **kwargs: Any

@@ -24,6 +24,8 @@ Vector: TypeAlias = Sequence[float]
 
 _LARGE = 1 << 16  # multiplications: below, plain Python (some ms) beats importing numpy (100 ms)
 
+_ROUNDING = 1e-12  # ratings this close are equal
+
 if sys.version_info >= (3, 12):
     from math import sumprod as _dot
 else:
@@ -68,7 +70,8 @@ class Rows:
         self.dimension = len(vectors[0]) if vectors else 0
         self._matrix: Any = None
         self._units: list[Vector] = []
-        numpy = _numpy() if len(vectors) * self.dimension >= _LARGE else None
+        numbers = len(vectors) * self.dimension
+        numpy = _numpy() if numbers and numbers >= _LARGE else None
         if numpy is None:
             self._units = [_unit(v, size) for v, size in zip(vectors, sizes, strict=True)]
         else:
@@ -115,13 +118,13 @@ def most_relevant(scores: Sequence[float], rows: Rows, k: int, weight: float) ->
     `weight * similarity to the query - (1 - weight) * largest similarity to one chosen before`.
 
     Args:
-        scores: `(n,)`, the similarity of each row to the query; of equals the first is taken.
+        scores: `(n,)`, the similarity of each row to the query.
         rows: `(n, d)`.
         k: how many; fewer come where there are fewer rows.
         weight: 1 looks at the query only, 0 at diversity only.
 
     Returns:
-        Indices of rows, in the order in which they were chosen.
+        Indices of rows, in the order in which they were chosen; of equals the first.
     """
     left = list(range(len(rows)))
     repeats = [0.0] * len(rows)
@@ -129,7 +132,9 @@ def most_relevant(scores: Sequence[float], rows: Rows, k: int, weight: float) ->
     while left and len(chosen) < k:
         of_query = weight if chosen else 1.0
         ratings = [of_query * scores[i] - (1.0 - of_query) * repeats[i] for i in left]
-        best = left.pop(ratings.index(max(ratings)))
+        # A query that is a document's text rates every other document alike at weight 0.5.
+        enough = max(ratings) - _ROUNDING
+        best = left.pop(next(at for at, rating in enumerate(ratings) if rating >= enough))
         near = rows.cosines(rows[best])
         repeats = list(map(max, repeats, near)) if chosen else near
         chosen.append(best)

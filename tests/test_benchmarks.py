@@ -1,0 +1,161 @@
+"""What is measured is the same work: each workload gives one result, whoever does it.
+
+Nothing here looks at a clock; `make bench` does. Sizes are small, the code is the benchmarks' own.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))  # `python -m pytest` has it there, `pytest` has not
+
+from benchmarks import chains, data, raw, report  # noqa: E402
+from benchmarks.jobs import CONTENDERS, collect, job_for  # noqa: E402
+from benchmarks.worker import IMPORTS, best_of, measure  # noqa: E402
+from benchmarks.workloads import BY_NAME, WORKLOADS, Aim, Metric, Workload  # noqa: E402
+
+SIZE = 9
+TIMED = [workload.name for workload in WORKLOADS if workload.name not in IMPORTS]
+
+
+def by_key(chunks: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """What each branch gave, in its order; the order between branches is free."""
+    columns: dict[str, list[Any]] = {}
+    for chunk in chunks:
+        for key, value in chunk.items():
+            columns.setdefault(key, []).append(value)
+    return columns
+
+
+def result(contender: str, workload: Workload) -> Any:
+    job = job_for(contender, workload.name, SIZE)
+    found = collect(job)
+    if job.kind == "crowd":
+        return found.texts, len(found.gaps)
+    if workload.result == "by key":
+        return by_key(found)
+    return found[-1] if workload.result == "last" else found
+
+
+@pytest.fixture(autouse=True)
+def short_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "CROWD_CHUNKS", 4)
+    monkeypatch.setattr(data, "PAUSE", 0)
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_contenders_give_the_same(name: str) -> None:
+    workload = BY_NAME[name]
+    by_hand = result("raw", workload)
+    assert by_hand
+    assert result("headrace", workload) == by_hand
+    assert result("langchain-core", workload) == by_hand
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_a_job_can_be_repeated(name: str) -> None:
+    job = job_for("headrace", name, SIZE)
+    first, second = collect(job), collect(job)
+    if job.kind == "crowd":
+        first, second = first.texts, second.texts
+    assert by_key(first) == by_key(second) if "parallel" in name else first == second
+
+
+def test_json_grows_chunk_by_chunk() -> None:
+    """The last value alone would also be right for a parser that waits for the end."""
+    seen = {c: collect(job_for(c, "grow-json", 40)) for c in CONTENDERS}
+    assert seen["headrace"] == seen["langchain-core"]
+    assert len(seen["headrace"]) > 20
+
+
+def test_every_workload_is_there_for_every_contender() -> None:
+    assert set(raw.JOBS) == set(chains.JOBS) == set(TIMED)
+    assert set(IMPORTS) == {workload.name for workload in WORKLOADS} - set(TIMED)
+    assert len(BY_NAME) == len(WORKLOADS)
+
+
+def test_aims_are_the_ones_promised() -> None:
+    aims = {(w.name, m.key): (m.aim.of, m.aim.limit) for w in WORKLOADS for m in w.metrics if m.aim}
+    assert aims[("steps-3", "cpu")] == ("raw", 2)
+    assert aims[("steps-3-async", "cpu")] == ("raw", 2.5)
+    assert aims[("steps-10", "cpu")] == aims[("steps-10-async", "cpu")] == ("raw", 2)
+    assert aims[("chat", "cpu")] == ("faster", 40)
+    assert aims[("chat-async", "cpu")] == ("faster", 150)
+    assert {aims[(w, "cpu")] for w in TIMED if w.startswith("parallel")} == {("faster", 10)}
+    assert aims[("invoke-lambdas", "cpu")] == ("faster", 40)
+    assert aims[("invoke-chat", "cpu")] == aims[("batch", "cpu")] == ("faster", 20)
+    assert aims[("build-chunk", "cpu")] == ("value", 0.6)
+    assert aims[("add-chunks", "cpu")] == aims[("add-chunks-read", "cpu")] == ("value", 1.2)
+    assert aims[("crowd", "seconds")] == aims[("crowd", "gap")] == ("raw", 1.5)
+    assert aims[("import", "ms")] == ("value", 60)
+    assert aims[("import-guide", "ms")] == ("faster", 5)
+    growing = {key for key in aims if key[1] == "doubling"}
+    assert {name for name, _ in growing} == {w for w in TIMED if w.startswith(("sum", "grow"))}
+    assert {aims[key] for key in growing} == {("value", 2.2)}
+
+
+# ------------------------------------------------------------------ clock and report
+
+
+def test_measuring_gives_every_number_that_is_reported() -> None:
+    workload = Workload("steps-3", BY_NAME["grow-stream"].metrics, sizes=(10, 20))
+    found = measure("headrace", workload)
+    assert {metric.key for metric in workload.metrics} <= set(found)
+    assert found["doubling"] == found["20/10"]
+    assert all(number > 0 for number in found.values())
+
+
+def test_the_best_repetition_counts_and_each_gets_a_preparation_of_its_own() -> None:
+    made: list[int] = []
+    job = job_for("raw", "steps-3", 5)
+    inner, job.make = job.make, lambda: made.append(len(made)) or inner()  # type: ignore[func-returns-value]
+    cpu, wall = best_of(job, budget=0.0)
+    assert min(cpu, wall) > 0
+    assert made == [0, 1, 2]
+
+
+RATIO = Workload("steps-3", (Metric("cpu", "title", "µs", Aim("raw", 2)),))
+FASTER = Workload("chat", (Metric("cpu", "a | b", "µs", Aim("faster", 40)),))
+
+
+def numbers(*values: float) -> list[dict[str, float]]:
+    return [{"cpu": value} for value in values]
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
+    found = {"steps-3": {"raw": numbers(1, 10, 1), "headrace": numbers(1.5, 25, 1.9)}}
+    (row,) = report.rows(found, [RATIO])
+    assert row.times_raw == 1.9
+    assert row.met is True
+    assert (row.raw, row.headrace, row.langchain) == (1, 1.9, None)
+
+
+@pytest.mark.parametrize(("theirs", "met"), [(numbers(90), True), (numbers(60), False)])
+def test_a_contender_of_fewer_rounds_stands_by_its_median(theirs: Any, met: bool) -> None:
+    found = {"chat": {"headrace": numbers(2, 2, 1), "langchain-core": theirs}}
+    (row,) = report.rows(found, [FASTER])
+    assert row.met is met
+    assert row.times_faster == theirs[0]["cpu"] / 2
+    assert row.cells()[-1] == ("yes" if met else "NO")
+
+
+def test_tables_show_every_row_and_keep_their_columns() -> None:
+    found = {"chat": {"headrace": numbers(2), "langchain-core": numbers(90), "raw": numbers(0.5)}}
+    made = report.rows(found, [RATIO, FASTER])
+    text = report.as_text(made, ["a note"])
+    assert "a | b" in text and "45x" in text and text.endswith("a note")
+    markdown = report.as_markdown(made, {"date": "today"}, [])
+    line = next(line for line in markdown.splitlines() if "45x" in line)
+    assert line.count("|") == len(report.HEAD) + 1
+    assert "- date: today" in markdown
+
+
+def test_the_page_has_a_row_for_every_metric() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8").replace("&#124;", "|")
+    missing = [m.title for w in WORKLOADS for m in w.metrics if m.title not in page]
+    assert not missing, "run `python -m benchmarks --markdown`"
