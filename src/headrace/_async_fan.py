@@ -14,8 +14,8 @@ from typing import Any
 
 from ._async import abandon, close_streams, open_step
 from ._gate import Gate, alane, alent
-from ._sync_fan import AHEAD, branch_machine, close_machines
-from .flow import Branch, Folded, Machine, Once
+from ._sync_fan import AHEAD, branch_machine
+from .flow import Branch, Folded, Machine, Once, close_machines
 from .run import Run
 
 __all__ = ["fan_out", "gather", "gather_as_done"]
@@ -271,7 +271,7 @@ async def _pushed(self: Any, machines: Sequence[Any], source: Any) -> AsyncItera
             for output in machine.finish():
                 yield wrap(output)
     finally:
-        close_machines(machines)
+        close_machines(machine for machine, _ in machines)
 
 
 async def _beside(

@@ -11,7 +11,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ._locate import frame_of, locate
-from .flow import EMPTY, Emit, Folded, Forward, Machine, Once, Outcome, Read, Sleep, fold_chunks
+from .flow import (
+    EMPTY,
+    Emit,
+    Folded,
+    Forward,
+    Machine,
+    Once,
+    Outcome,
+    Read,
+    Sleep,
+    fold_chunks,
+    fold_partial,
+)
 from .run import Run, _current, begin
 
 _END = object()
@@ -56,7 +68,7 @@ class Heard:
         return chunk
 
     def value(self) -> Any:
-        return fold_chunks(self._fold, self.seen)
+        return fold_partial(self._fold, self.seen)
 
 
 class Replay:
@@ -194,7 +206,7 @@ def _tapped(node: Any, stream: Any, heard: Heard | None, source: Any, run: Run) 
             yield chunk
         output = fold_chunks(node._fold, chunks)
     except BaseException as error:
-        run.stopped(error, fold_chunks(node._fold, chunks))
+        run.stopped(error, fold_partial(node._fold, chunks))
         raise
     run.ended(source.value if heard is None else heard.value(), output)
 

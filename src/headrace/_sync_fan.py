@@ -18,7 +18,7 @@ from typing import Any
 from . import _threads
 from ._gate import Gate, lane, lent
 from ._sync import abandon, close_streams, open_step
-from .flow import Branch, Folded, Machine, Once
+from .flow import Branch, Folded, Machine, Once, Tapped, close_machines
 from .run import Run
 
 __all__ = ["AHEAD", "default_workers", "fan_out", "gather"]
@@ -323,6 +323,8 @@ def branch_machine(branch: Branch, source: Any, run: Run) -> Machine | None:
         return branch.machine()
     fold = source.fold if type(source) is Folded else None
     found: Machine | None = branch.node._branch_machine(fold, run, branch.tag)
+    if type(found) is Tapped and type(source) is Once:
+        found.known = source.value
     return found
 
 
@@ -337,15 +339,7 @@ def _pushed(self: Any, machines: Sequence[Any], source: Any) -> Iterator[Any]:
             for output in machine.finish():
                 yield wrap(output)
     finally:
-        close_machines(machines)
-
-
-def close_machines(machines: Sequence[Any]) -> None:
-    """Tell observed machines that the consumer left; a machine that finished knows already."""
-    for machine, _ in machines:
-        close = getattr(machine, "close", None)
-        if close is not None:
-            close()
+        close_machines(machine for machine, _ in machines)
 
 
 def _beside(

@@ -78,6 +78,15 @@ def fold_chunks(fold: Fold | None, chunks: list[Any]) -> Any:
     return merge(chunks) if fold is None else fold(chunks)
 
 
+def fold_partial(fold: Fold | None, chunks: list[Any]) -> Any:
+    """For reports: the fold of what has come, or the list of the chunks where they do not add up
+    (what failed then is another thing, or just that)."""
+    try:
+        return fold_chunks(fold, chunks)
+    except Exception:
+        return chunks
+
+
 def last(chunks: list[Any]) -> Any:
     """The fold of a stream whose every chunk is the whole value so far."""
     return chunks[-1] if chunks else None
@@ -138,6 +147,9 @@ class Piped:
         for index, machine in enumerate(self.machines):
             yield from self._through(self.machines[index + 1 :], machine.finish())
 
+    def close(self) -> None:
+        close_machines(self.machines)
+
     @staticmethod
     def _through(machines: list[Machine], chunks: Iterable[Any]) -> Iterable[Any]:
         for machine in machines:
@@ -145,10 +157,19 @@ class Piped:
         return chunks
 
 
+def close_machines(machines: Iterable[Any]) -> None:
+    """Tell observed machines that the consumer left; one that has finished knows already."""
+    for machine in machines:
+        close = getattr(machine, "close", None)
+        if close is not None:
+            close()
+
+
 class Tapped:
     """A machine whose run is observed."""
 
-    __slots__ = ("chunks", "fold", "inner", "inputs", "over", "run", "source_fold")
+    __slots__ = ("chunks", "fold", "inner", "inputs", "known", "over", "run",
+                 "source_fold")  # fmt: skip
 
     def __init__(self, inner: Machine, run: Any, fold: Fold | None, source_fold: Fold | None):
         self.inner = inner
@@ -156,6 +177,7 @@ class Tapped:
         self.fold = fold
         self.source_fold = source_fold
         self.over = False
+        self.known: Any = None  # the whole input, where it is at hand
         self.inputs: list[Any] = []
         self.chunks: list[Any] = []
 
@@ -167,28 +189,29 @@ class Tapped:
                 yield chunk
         except BaseException as error:
             self.over = True
-            self.run.stopped(error, fold_chunks(self.fold, self.chunks))
+            self.run.stopped(error, fold_partial(self.fold, self.chunks))
             raise
 
     def feed(self, chunk: Any) -> Iterable[Any]:
         if not self.inputs:
-            self.run.started(None)
+            self.run.started(self.known)
         self.inputs.append(chunk)
         return self._report(lambda: self.inner.feed(chunk))
 
     def finish(self) -> Iterable[Any]:
         if not self.inputs:
-            self.run.started(None)
+            self.run.started(self.known)
         yield from self._report(self.inner.finish)
         self.over = True
         output = fold_chunks(self.fold, self.chunks)
-        self.run.ended(fold_chunks(self.source_fold, self.inputs), output)
+        self.run.ended(fold_partial(self.source_fold, self.inputs), output)
 
     def close(self) -> None:
         """The consumer left before the end."""
+        close_machines([self.inner])
         if self.inputs and not self.over:
             self.over = True
-            self.run.stopped(GeneratorExit(), fold_chunks(self.fold, self.chunks))
+            self.run.stopped(GeneratorExit(), fold_partial(self.fold, self.chunks))
 
 
 class Branch(NamedTuple):

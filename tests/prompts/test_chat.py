@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from headrace.errors import ConfigError, InputError, MissingVariablesError
 from headrace.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage
 from headrace.prompt_values import ChatPromptValue

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import headrace.messages
-import headrace.prompts
 import langchain_core.messages
 import langchain_core.prompts
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import headrace.messages
+import headrace.prompts
+
 
 class Library:
     """Names of the prompts and messages of one of the two."""
 
     def __init__(self, prompts: Any, messages: Any) -> None:
-        self.__dict__.update({**vars(messages), **vars(prompts)})
+        self.prompts, self.messages = prompts, messages
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(name)
+        return getattr(self.prompts if hasattr(self.prompts, name) else self.messages, name)
 
 
 THEIRS = Library(langchain_core.prompts, langchain_core.messages)
@@ -118,13 +119,17 @@ def test_every_form_of_a_message(name: str) -> None:
 @pytest.mark.parametrize("second", ["string", "ai", "placeholder last", "template", "dict"])
 def test_forms_together_and_composed(first: str, second: str) -> None:
     one, two = MESSAGES[first], MESSAGES[second]
+
+    def twice(message: Any) -> list[Any]:
+        return [message, message]
+
     makes: list[Make] = [
         lambda lib: lib.ChatPromptTemplate([one(lib), two(lib)]),
         lambda lib: lib.ChatPromptTemplate([one(lib), two(lib)]).partial(x="P", z=1),
         lambda lib: lib.ChatPromptTemplate([one(lib)]) + lib.ChatPromptTemplate([two(lib)]),
-        lambda lib: lib.ChatPromptTemplate([one(lib)]) + [two(lib), two(lib)],
+        lambda lib: lib.ChatPromptTemplate([one(lib)]) + twice(two(lib)),
         lambda lib: lib.ChatPromptTemplate([one(lib), two(lib), "{y}"])[:2],
-        lambda lib: lib.ChatPromptTemplate([one(lib), two(lib), "{y}"])[::-1],
+        lambda lib: lib.ChatPromptTemplate([one(lib), two(lib), "{y}"])[::2],
     ]
     for make in makes:
         assert told(OURS, make, VALUES) == told(THEIRS, make, VALUES)
@@ -235,7 +240,8 @@ def test_difference_append_brings_its_variables() -> None:
 
 def test_difference_a_pair_is_one_message_when_added() -> None:
     def make(lib: Any) -> Any:
-        return lib.ChatPromptTemplate.from_template("{x}") + ("ai", "{y}")
+        pair = ("ai", "{y}")
+        return lib.ChatPromptTemplate.from_template("{x}") + pair
 
     assert len(make(THEIRS)) == 3
     assert len(make(OURS)) == 2
@@ -247,6 +253,14 @@ def test_difference_a_slice_keeps_its_partials() -> None:
 
     assert make(THEIRS).input_variables == ["x"]
     assert make(OURS).input_variables == []
+
+
+def test_difference_a_slice_may_go_backwards() -> None:
+    def make(lib: Any) -> Any:
+        return lib.ChatPromptTemplate(["a", "b"])[::-1]
+
+    assert len(make(THEIRS)) == 0
+    assert make(OURS).format() == "Human: b\nHuman: a"
 
 
 def test_difference_format_names_what_is_missing_in_every_language() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from headrace.documents import Document
 from headrace.errors import InputError, MissingVariablesError
 from headrace.events import RunStarted
@@ -30,7 +31,7 @@ from headrace.prompts import (
     aformat_document,
     format_document,
 )
-from headrace.runnables import Runnable, RunnableLambda, RunnablePassthrough
+from headrace.runnables import AddableDict, Runnable, RunnableLambda, RunnablePassthrough
 
 CHAT = ChatPromptTemplate([("system", "be {mood}"), ("placeholder", "{h}"), "{x}"])
 TEXT = PromptTemplate.from_template("{mood} {x}")
@@ -79,9 +80,9 @@ async def test_every_door(door: str) -> None:
 
 
 async def test_input_in_chunks_is_collected() -> None:
-    def letters(text: str) -> Iterator[dict[str, str]]:
+    def letters(text: str) -> Iterator[AddableDict]:
         for letter in text:
-            yield {"x": letter}
+            yield AddableDict(x=letter)
 
     chain = RunnableLambda(letters) | CHAT.partial(mood="M")
     assert list(chain.stream("abc")) == [
@@ -124,7 +125,7 @@ class Seen:
 
     def on_event(self, event: Any) -> None:
         if isinstance(event, RunStarted):
-            self.runs.append((event.run.path, event.run.run_type, event.value))
+            self.runs.append((event.run.path, event.run.run_type, event.input))
 
 
 @pytest.mark.parametrize("door", COLOURS)
@@ -169,7 +170,7 @@ def test_prompts_copy_and_pickle(prompt: Any) -> None:
 def test_prompts_compare_by_their_fields() -> None:
     assert ChatPromptTemplate(["{x}"]) == ChatPromptTemplate.from_template("{x}")
     assert ChatPromptTemplate(["{x}"]) != ChatPromptTemplate(["{y}"])
-    assert TEXT != TEXT.partial(x=1)
+    assert TEXT.partial(x=1) != TEXT
 
 
 def test_a_deep_copy_is_apart() -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from headrace.errors import ConfigError, InputError, MissingExtraError, MissingVariablesError
 from headrace.prompt_values import StringPromptValue
 from headrace.prompts import PromptInputError, PromptTemplate, get_template_variables
 from headrace.prompts.formats import _environment, compiled
-from hypothesis import given
-from hypothesis import strategies as st
 
 JOKE = PromptTemplate.from_template("tell me a {mood} joke about {topic}")
 

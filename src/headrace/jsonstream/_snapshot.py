@@ -226,7 +226,7 @@ class _Long(_Copies):
             _catch_up(copy, items)
             if child is not NOTHING:
                 copy.open = True
-                copy.touched = _put(copy, key, child)
+                _put(copy, key, child)
             return copy
         # The same for a list, without two calls.
         done = len(copy)
@@ -256,7 +256,7 @@ class _Deep(_Copies):
             items = stack[DEEP]
             top = self.keep(DeepDict(items) if isinstance(items, dict) else DeepList(items))
         inner = top.inner
-        if False:
+        if len(inner) > top.low:
             # A container of the copy has been closed: it is complete in its parent by now.
             _drop_last(inner[top.low - 1] if top.low else top)
             del inner[top.low :]

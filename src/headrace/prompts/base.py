@@ -9,7 +9,7 @@ a run calls, and a class that gives formatting methods of its own (`format`, `fo
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from pydantic import ConfigDict, Field
@@ -31,20 +31,36 @@ __all__ = [
 
 FormatOutput = TypeVar("FormatOutput")
 
-_FORMATTING = (
-    *("format", "format_prompt", "format_messages"),
-    *("aformat", "aformat_prompt", "aformat_messages"),
-)
+_FORMATTING = ("format", "format_prompt", "format_messages")  # each with an async twin
 
 
 class PromptInputError(InputError, TypeError):
     """A prompt got something that cannot be its variables."""
 
 
-def formats_itself(cls: type) -> bool:
-    """Whether a class outside of Headrace gave one of the formatting methods of `cls`."""
-    methods = (getattr(cls, name, None) for name in _FORMATTING)
-    return any(m is not None and not m.__module__.startswith("headrace.") for m in methods)
+def adopt_formatting(cls: type) -> bool:
+    """Whether a class outside of Headrace gave one of the formatting methods of `cls`.
+
+    Async runs then call a method that was given in sync only, in place of our own async twin.
+    """
+    names = [*_FORMATTING, *(f"a{name}" for name in _FORMATTING)]
+    own = {name for name in names if _is_own(cls, name)}
+    for name in own.intersection(_FORMATTING):
+        if f"a{name}" not in own:
+            setattr(cls, f"a{name}", _async_twin(name))
+    return bool(own)
+
+
+def _is_own(cls: type, name: str) -> bool:
+    method = getattr(cls, name, None)
+    return method is not None and not method.__module__.startswith("headrace.")
+
+
+def _async_twin(name: str) -> Callable[..., Any]:
+    async def twin(self: Any, /, **kwargs: Any) -> Any:
+        return getattr(self, name)(**kwargs)
+
+    return twin
 
 
 class BasePromptTemplate(Barrier, RunnableSerializable[Any, PromptValue], Generic[FormatOutput]):
@@ -76,7 +92,7 @@ class BasePromptTemplate(Barrier, RunnableSerializable[Any, PromptValue], Generi
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._custom = formats_itself(cls)
+        cls._custom = adopt_formatting(cls)
         if cls._custom:
             cls._use_own_formatting()
 

@@ -23,7 +23,7 @@ from headrace.messages import (
     convert_to_messages,
 )
 from headrace.messages.base import title_line
-from headrace.prompts.base import BasePromptTemplate, formats_itself
+from headrace.prompts.base import BasePromptTemplate, adopt_formatting
 from headrace.prompts.blocks import DictPromptTemplate, ImagePromptTemplate
 from headrace.prompts.formats import PromptTemplateFormat
 from headrace.prompts.string import PromptTemplate, StringPromptTemplate
@@ -52,7 +52,7 @@ class BaseMessagePromptTemplate(BaseModel, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._custom = formats_itself(cls)
+        cls._custom = adopt_formatting(cls)
         if cls._custom:
             cls._add_to = BaseMessagePromptTemplate._add_to  # type: ignore[method-assign]
 

@@ -124,15 +124,17 @@ class PromptTemplate(StringPromptTemplate):
 
     def format(self, /, **kwargs: Any) -> str:
         """The text for these variables; raises MissingVariablesError if some are missing."""
-        return self._render(self._checked(kwargs))
+        return self._filled(self._checked(kwargs))
 
-    def _render(self, values: Mapping[str, Any]) -> str:
+    def _filled(self, values: Mapping[str, Any]) -> str:
         if self.partial_variables:
             values = self._complete(values)
         return compiled(self.template, self.template_format).render(values)
 
+    _render = _filled
+
     def _apply(self, value: Any, /) -> StringPromptValue:
-        return StringPromptValue(self._render(self._checked(value)))
+        return StringPromptValue(self._filled(self._checked(value)))
 
     def __add__(self, other: Any) -> PromptTemplate:
         """This text followed by another: a PromptTemplate of the same format, or a string."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from .. import _async, _async_fan, _sync, _sync_fan
-from ..flow import Branch, Machine, Tapped
+from ..flow import Branch, Machine, Tapped, close_machines
 from ..run import Run
 from ..shapes import Flow, Kwargs, Node
 from .addable import AddableDict, fold_by_key
@@ -158,7 +158,7 @@ class _Fanned:
                 yield wrap(output)
 
     def close(self) -> None:
-        _sync_fan.close_machines(self._machines)
+        close_machines(machine for machine, _ in self._machines)
 
 
 RunnableMap = RunnableParallel

@@ -1,0 +1,131 @@
+"""What the command line looks like: typer reads it and gives back a job, which then runs.
+
+The functions here only declare and pick; nothing of them is imported by what does the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from .outcome import carry_out, complain
+
+__all__ = ["run"]
+
+Job: TypeAlias = Callable[[], Any]
+
+# The class of all of typer's complaints about a command line. typer exports its subclasses only.
+_Complaint: Any = typer.BadParameter.__mro__[2]
+
+_Words = Annotated[list[str] | None, typer.Argument(metavar="[TARGET] [INPUT]", show_default=False)]
+_Target = Annotated[str, typer.Argument(metavar="TARGET", show_default=False)]
+_Debug = Annotated[bool, typer.Option("--debug", help="On an error, show the traceback.")]
+
+app = typer.Typer(
+    help="LLM applications in which everything streams.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .version import show_version
+
+        show_version()
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _headrace(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("stream")
+def _stream(
+    words: _Words = None,
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON for each chunk.")] = False,
+    text: Annotated[
+        bool, typer.Option("--text", help="Take INPUT as text even if it is JSON.")
+    ] = False,
+    use_async: Annotated[
+        bool, typer.Option("--async", help="Run it with `astream`, in an event loop.")
+    ] = False,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="At the end, say when the chunks came.")
+    ] = False,
+    debug: _Debug = False,
+) -> Job:
+    """Stream what a runnable makes of an input, chunk by chunk as it comes.
+
+    TARGET is `path/to/file.py:name` or `package.module:name`, a Runnable or a function; without one
+    the embedded chat model answers. A single argument is a TARGET if it looks like one: a `.py`
+    file or an importable module, a colon, a name.
+
+    INPUT is text. If it is a complete JSON object or array (`'{"topic": "parrot"}'`) that value is
+    the input; numbers and the like stay text, and so does everything with `--text`. `-` reads it
+    from standard input.
+
+    Standard output gets the chunks only: text as it is, anything else as a line of JSON (or its
+    repr, where JSON does not know it). Times go to standard error.
+
+        headrace stream "what color is the sky?"
+
+        headrace stream my_app.py:chain '{"topic": "parrot"}'
+
+        git log -5 | headrace stream my_app.py:summary -
+    """
+    from .streaming import stream
+
+    return partial(
+        stream, words or [], as_json=json, as_text=text, use_async=use_async, timing=timing
+    )
+
+
+@app.command("explain")
+def _explain(
+    target: _Target,
+    json: Annotated[bool, typer.Option("--json", help="As a JSON array of steps.")] = False,
+    debug: _Debug = False,
+) -> Job:
+    """Say of each step of a runnable whether it streams or waits, and what to write instead.
+
+    TARGET is `path/to/file.py:name` or `package.module:name`.
+    """
+    from .explaining import explain
+
+    return partial(explain, target, as_json=json)
+
+
+@app.command("pull")
+def _pull(debug: _Debug = False) -> Job:
+    """Fetch the embedded model's weights once, and print where they are.
+
+    Weights that are there already are checked and kept. `HEADRACE_CACHE` names another folder.
+    """
+    from .weights import show_pulled
+
+    return show_pulled
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Read a command line and do what it says; returns the exit code."""
+    command: Any = typer.main.get_command(app)
+    try:
+        job = command.main(args=list(arguments), prog_name="headrace", standalone_mode=False)
+    except _Complaint as complaint:
+        context = getattr(complaint, "ctx", None)
+        path = context.command_path if context else "headrace"
+        return complain(f"{complaint.format_message()} See `{path} --help`.")
+    if not callable(job):  # help, or the version, was shown
+        return int(job or 0)
+    return carry_out(job, debug="--debug" in arguments)

@@ -1,0 +1,89 @@
+"""`headrace stream`: run a runnable and write its chunks as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from headrace.runnables import Runnable
+
+from .clock import Clock
+from .given import read_input, sort_out
+from .interrupt import stop_on_interrupt
+from .screen import Screen, remark
+from .target import load_target
+from .weights import fetch_for, load_embedded
+
+__all__ = ["stream"]
+
+
+def stream(
+    words: Sequence[str], *, as_json: bool, as_text: bool, use_async: bool, timing: bool
+) -> None:
+    """Stream a TARGET, or the embedded model, over an INPUT; see `given` for the words.
+
+    Args:
+        words: `[TARGET] [INPUT]`.
+        as_json: write each chunk as a line of JSON.
+        as_text: never read the INPUT as JSON.
+        use_async: by `astream`.
+        timing: say at the end when chunks came.
+    """
+    target, word = sort_out(words)
+    runnable = None if target is None else load_target(target)
+    given = read_input(word, as_text=as_text)
+    remarks: list[str] = []
+    if runnable is None:
+        runnable, remarks = load_embedded()
+    else:
+        fetch_for(runnable)
+    screen, clock = Screen(lines=as_json), Clock()
+    try:
+        (_pump_async if use_async else _pump)(runnable, given.value, screen, clock)
+    except Exception as error:
+        if given.doubt:
+            error.add_note(given.doubt)
+        raise
+    finally:
+        screen.end_line()
+    if target is None or timing:
+        about = [clock.about_tokens(), *remarks]
+        lines = [" · ".join(filter(None, about)), clock.about_chunks() if timing else ""]
+        remark("\n".join(filter(None, lines)))
+
+
+def _pump(runnable: Runnable[Any, Any], value: Any, screen: Screen, clock: Clock) -> None:
+    with stop_on_interrupt():
+        chunks = runnable.stream(value)
+        try:
+            for chunk in chunks:
+                clock.tick(chunk)
+                screen.show(chunk)
+        finally:
+            close = getattr(chunks, "close", None)  # a user's own `stream` may give any iterator
+            if close is not None:
+                close()
+
+
+def _pump_async(runnable: Runnable[Any, Any], value: Any, screen: Screen, clock: Clock) -> None:
+    asyncio.run(_apump(runnable, value, screen, clock))
+
+
+async def _apump(runnable: Runnable[Any, Any], value: Any, screen: Screen, clock: Clock) -> None:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    with stop_on_interrupt(lambda: loop.call_soon_threadsafe(task.cancel)) as interrupted:
+        chunks = runnable.astream(value)
+        try:
+            async for chunk in chunks:
+                clock.tick(chunk)
+                screen.show(chunk)
+        except asyncio.CancelledError as error:
+            if interrupted():
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            close = getattr(chunks, "aclose", None)
+            if close is not None:
+                await close()
