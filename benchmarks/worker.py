@@ -110,7 +110,8 @@ def measure(contender: str, workload: Workload) -> dict[str, float]:
 
 
 def measure_crowd(contender: str, workload: Workload) -> dict[str, float]:
-    """Seconds in all, the gap between two chunks that 99 of 100 stay below, processor time."""
+    """Seconds in all, the gap between two chunks that 99 of 100 stay below, processor time: of each
+    the best of a few repetitions."""
     sizes = (workload.lc_sizes if contender == "langchain-core" else None) or workload.sizes
     job = job_for(contender, workload.name, sizes[0])
 
@@ -119,10 +120,13 @@ def measure_crowd(contender: str, workload: Workload) -> dict[str, float]:
         seen = await job.go(None)
         return seen, process_time() - cpu, perf_counter() - wall
 
-    seen, cpu, wall = asyncio.run(run())
-    gaps = sorted(seen.gaps)
-    gap = gaps[len(gaps) * 99 // 100]
-    return {"seconds": wall, "gap": gap * 1e3, "cpu": cpu / len(gaps) * 1e6}
+    found: list[dict[str, float]] = []
+    for _ in range(FEWEST if sizes is workload.sizes else 1):
+        seen, cpu, wall = asyncio.run(run())
+        gaps = sorted(seen.gaps)
+        gap = gaps[len(gaps) * 99 // 100]
+        found.append({"seconds": wall, "gap": gap * 1e3, "cpu": cpu / len(gaps) * 1e6})
+    return {key: min(one[key] for one in found) for key in found[0]}
 
 
 def measure_import(contender: str, workload: Workload) -> dict[str, float]:

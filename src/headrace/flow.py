@@ -188,8 +188,7 @@ class Tapped:
                 self.run.chunk(chunk)
                 yield chunk
         except BaseException as error:
-            self.over = True
-            self.run.stopped(error, fold_partial(self.fold, self.chunks))
+            self._stopped(error)
             raise
 
     def feed(self, chunk: Any) -> Iterable[Any]:
@@ -202,16 +201,23 @@ class Tapped:
         if not self.inputs:
             self.run.started(self.known)
         yield from self._report(self.inner.finish)
+        try:
+            output = fold_chunks(self.fold, self.chunks)
+        except BaseException as error:
+            self._stopped(error)
+            raise
         self.over = True
-        output = fold_chunks(self.fold, self.chunks)
         self.run.ended(fold_partial(self.source_fold, self.inputs), output)
 
     def close(self) -> None:
         """The consumer left before the end."""
         close_machines([self.inner])
         if self.inputs and not self.over:
-            self.over = True
-            self.run.stopped(GeneratorExit(), fold_partial(self.fold, self.chunks))
+            self._stopped(GeneratorExit())
+
+    def _stopped(self, error: BaseException) -> None:
+        self.over = True
+        self.run.stopped(error, fold_partial(self.fold, self.chunks))
 
 
 class Branch(NamedTuple):

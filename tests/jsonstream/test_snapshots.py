@@ -10,7 +10,6 @@ import copy
 import json
 import operator
 import pickle
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +22,7 @@ import headrace.jsonstream._machine as machine
 import headrace.jsonstream._reader as reader
 import headrace.jsonstream._snapshot as snapshot
 from headrace.jsonstream import JsonStream
-from jsonstream.documents import CONTAINERS, documents, pieces, plain, same
+from jsonstream.documents import pieces, plain, same
 
 NEVER = 10**9
 
@@ -41,9 +40,20 @@ def sizes(long: int, deep: int) -> Iterator[None]:
 
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 3))
 MODES = st.sampled_from(["partial", "delimited"])
-# Some keys twice, too.
-REPEATING = documents(CONTAINERS).flatmap(
-    lambda text: st.sampled_from([text, text.replace("é", "a"), re.sub(r"(?<!\\)b", "a", text)])
+
+
+def _object(members: list[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f'"{key}": {value}' for key, value in members) + "}"
+
+
+# Texts in which keys come again in the same object, and paths are deep.
+TEXTS = st.recursive(
+    st.sampled_from(["1", "23", '"xyz"', "null", "[]", "{}"]),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=4).map(lambda items: f"[{', '.join(items)}]"),
+        st.lists(st.tuples(st.sampled_from("aabc"), inner), min_size=1, max_size=5).map(_object),
+    ),
+    max_leaves=20,
 )
 
 
@@ -65,7 +75,7 @@ def inside(value: Any, steps: int) -> Any:
 
 
 @settings(max_examples=200)
-@given(st.data(), REPEATING, SIZES, MODES)
+@given(st.data(), TEXTS, SIZES, MODES)
 def test_what_a_consumer_holds_never_changes(
     data: st.DataObject, text: str, limits: tuple[int, int], mode: Any
 ) -> None:
@@ -125,7 +135,7 @@ CHANGES: dict[type, list[Callable[[Any], Any]]] = {
 
 
 @settings(max_examples=200)
-@given(st.data(), REPEATING, SIZES)
+@given(st.data(), TEXTS, SIZES)
 def test_changing_the_open_path_of_a_snapshot_leaves_later_ones_alone(
     data: st.DataObject, text: str, limits: tuple[int, int]
 ) -> None:
@@ -224,6 +234,41 @@ def test_a_consumer_that_holds_two_snapshots_costs_one_copy_more() -> None:
             seen.add(id(value))
         last, _before = value, last
     assert len(seen) == 3
+
+
+def test_a_long_container_in_a_long_container_is_copied_twice_in_all() -> None:
+    stream = JsonStream()
+    stream.feed(LONG_ARRAY[:-1] + ', ["a", ' + LONG_ARRAY[1:1000])
+    inner = set()
+    for index in range(100):
+        stream.feed(f", {index}")
+        assert type(stream.value[-1]) is snapshot.SnapshotList
+        inner.add(id(stream.value[-1]))
+    assert len(inner) == 2
+
+
+def test_a_key_that_comes_again_in_a_long_object() -> None:
+    """Its value is replaced where it stands, in copies made before as well."""
+    stream = JsonStream()
+    stream.feed(LONG_OBJECT[:-1])
+    so_far = LONG_OBJECT[:-1]
+    for part in [', "key 3"', ": 5", "6", ', "x": 1', ', "key 3": [', "7", ", 8", "]", ', "y": 2']:
+        stream.feed(part)
+        so_far += part
+        assert same(stream.value, expected(so_far, "partial")), so_far[-20:]
+
+
+@pytest.mark.parametrize("top", ["[", '{"a": '])
+def test_a_key_that_comes_again_below_a_deep_path(top: str) -> None:
+    stream, so_far = JsonStream(), ""
+    for part in [
+        *([top] * (snapshot.DEEP + 2)),
+        *('{"a": 1', ', "b": [2', "]", ', "a', '": "x', "y", '"', ', "b": {"c": ', "3", "}"),
+        *(', "a": [', "[4", "], 5", "]", ', "d": 6'),
+    ]:
+        stream.feed(part)
+        so_far += part
+        assert same(stream.value, expected(so_far, "partial")), so_far[-20:]
 
 
 def test_no_copy_is_used_again_where_references_cannot_be_counted(

@@ -15,6 +15,7 @@ left: no task, no job in a worker thread, no open body of user code (see `ledger
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -166,11 +167,16 @@ def _async(body: Body) -> Any:
     async def left_over() -> set[Any]:
         return asyncio.all_tasks() - {asyncio.current_task()}
 
+    complaints: list[Any] = []
     with asyncio.Runner() as runner:
+        # "Task exception was never retrieved" and the like: an error that nobody got.
+        runner.get_loop().set_exception_handler(lambda loop, context: complaints.append(context))
         result = body(AsyncDoors(runner))
         left = runner.run(left_over())
         assert not left, f"tasks left at the end: {left}"
-        return result
+        gc.collect(0)
+    assert not complaints, f"the event loop complained: {complaints}"
+    return result
 
 
 def _in_thread(body: Body) -> Any:

@@ -272,7 +272,7 @@ def test_a_prompt_beyond_the_context_names_both_sizes(narrow: Engine):
 
 def test_an_answer_that_fills_the_context_ends_with_length(weights: Path):
     small = load(weights, n_ctx=256, n_parallel=1)
-    answer = small.complete({**ENDLESS, "messages": ask("word " * 120)["messages"]})
+    answer = small.complete({**ENDLESS, "messages": ask("word " * 190)["messages"]})
     assert answer["finish_reason"] == "length"
     assert answer["usage"]["total_tokens"] == 256
     small.close()

@@ -20,8 +20,10 @@ Job: TypeAlias = Callable[[], Any]
 # The class of all of typer's complaints about a command line. typer exports its subclasses only.
 _Complaint: Any = typer.BadParameter.__mro__[2]
 
-_Words = Annotated[list[str] | None, typer.Argument(metavar="[TARGET] [INPUT]", show_default=False)]
-_Target = Annotated[str, typer.Argument(metavar="TARGET", show_default=False)]
+_Target = Annotated[
+    str,
+    typer.Argument(metavar="TARGET", help="`path/to/file.py:name` or `package.module:name`."),
+]
 _Debug = Annotated[bool, typer.Option("--debug", help="On an error, show the traceback.")]
 
 app = typer.Typer(
@@ -50,9 +52,17 @@ def _headrace(
         typer.echo(context.get_help())
 
 
-@app.command("stream")
+@app.command("stream", context_settings={"allow_extra_args": True})
 def _stream(
-    words: _Words = None,
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="TARGET", help="What to run; by default the embedded chat model."),
+    ] = None,
+    input: Annotated[
+        str | None,
+        typer.Argument(metavar="INPUT", help="Text, JSON, or `-` for standard input."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One line of JSON for each chunk.")] = False,
     text: Annotated[
         bool, typer.Option("--text", help="Take INPUT as text even if it is JSON.")
@@ -67,13 +77,12 @@ def _stream(
 ) -> Job:
     """Stream what a runnable makes of an input, chunk by chunk as it comes.
 
-    TARGET is `path/to/file.py:name` or `package.module:name`, a Runnable or a function; without one
-    the embedded chat model answers. A single argument is a TARGET if it looks like one: a `.py`
-    file or an importable module, a colon, a name.
+    TARGET is `path/to/file.py:name` or `package.module:name`, a Runnable or a function. A single
+    argument is a TARGET if it looks like one (a `.py` file or an importable module, a colon, a
+    name); else it is the INPUT.
 
-    INPUT is text. If it is a complete JSON object or array (`'{"topic": "parrot"}'`) that value is
-    the input; numbers and the like stay text, and so does everything with `--text`. `-` reads it
-    from standard input.
+    INPUT is text. Where it is a complete JSON object or array, such as `{"topic": "parrot"}`, that
+    value is the input; numbers and the like stay text, and so does everything with `--text`.
 
     Standard output gets the chunks only: text as it is, anything else as a line of JSON (or its
     repr, where JSON does not know it). Times go to standard error.
@@ -86,9 +95,8 @@ def _stream(
     """
     from .streaming import stream
 
-    return partial(
-        stream, words or [], as_json=json, as_text=text, use_async=use_async, timing=timing
-    )
+    words = [word for word in (target, input) if word is not None] + context.args
+    return partial(stream, words, as_json=json, as_text=text, use_async=use_async, timing=timing)
 
 
 @app.command("explain")
@@ -97,10 +105,7 @@ def _explain(
     json: Annotated[bool, typer.Option("--json", help="As a JSON array of steps.")] = False,
     debug: _Debug = False,
 ) -> Job:
-    """Say of each step of a runnable whether it streams or waits, and what to write instead.
-
-    TARGET is `path/to/file.py:name` or `package.module:name`.
-    """
+    """Say of each step of a runnable whether it streams or waits, and what to write instead."""
     from .explaining import explain
 
     return partial(explain, target, as_json=json)
@@ -125,7 +130,8 @@ def run(arguments: Sequence[str]) -> int:
     except _Complaint as complaint:
         context = getattr(complaint, "ctx", None)
         path = context.command_path if context else "headrace"
-        return complain(f"{complaint.format_message()} See `{path} --help`.")
+        what = complaint.format_message().rstrip(".")
+        return complain(f"{what}. See `{path} --help`.")
     if not callable(job):  # help, or the version, was shown
         return int(job or 0)
     return carry_out(job, debug="--debug" in arguments)

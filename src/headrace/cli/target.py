@@ -48,15 +48,17 @@ def load_target(word: str) -> Runnable[Any, Any]:
         TargetError: there is no such file, module or name, it cannot be imported, or it is nothing
             that can be run.
     """
-    place, _, name = word.rpartition(":")
-    if not place:
+    place, colon, name = word.rpartition(":")
+    if not colon and word.endswith(".py"):
         place, name = word, ""
     if place.endswith(".py"):
         module = _load_file(Path(place))
     elif _DOTTED.fullmatch(place):
         module = _load_module(place)
     else:
-        raise TargetError(f"{word!r} is no target: write {_FORMS}.")
+        raise TargetError(
+            f"{word!r} is no TARGET: write {_FORMS}; put an INPUT of several words in quotes."
+        )
     return _runnable(_find(module, place, name), word)
 
 

@@ -115,7 +115,6 @@ class JsonStream(Reader):
         if self._body is READ_SCALAR and not self._stack:
             self._body = None
             self._close_scalar(self._token, "", 0)
-            self._stale |= self._changed
         if self.error is None and self._root is NOTHING:
             self.error = self._incomplete()
         if self.error is not None:

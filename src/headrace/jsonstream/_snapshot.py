@@ -226,7 +226,7 @@ class _Long(_Copies):
             _catch_up(copy, items)
             if child is not NOTHING:
                 copy.open = True
-                _put(copy, key, child)
+                copy.touched = _put(copy, key, child)
             return copy
         # The same for a list, without two calls.
         done = len(copy)

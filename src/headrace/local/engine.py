@@ -34,7 +34,7 @@ from typing import Any
 from headrace.errors import ModelError
 
 from .inbox import Inbox
-from .server import Answer, Settings, failure_of, immortal, library, refusal, start
+from .server import Answer, Settings, failure_of, immortal, refusal, start
 from .slots import Slots, Ticket
 
 __all__ = ["Engine", "load", "loaded"]
@@ -54,7 +54,10 @@ class _Work:
     `put` takes each chunk in that thread, `end` is called when no more will come.
     """
 
-    __slots__ = ("_end", "_put", "done", "failure", "request", "stopped", "thread", "ticket")
+    __slots__ = (
+        *("_end", "_pid", "_put", "done", "failure"),
+        *("request", "stopped", "thread", "ticket"),
+    )
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class _Work:
         self.request = request
         self._put = put
         self._end = end
+        self._pid = os.getpid()
         self.ticket = Ticket()
         self.thread: threading.Thread | None = None
         self.stopped = False  # written by anyone, read by the callback
@@ -115,6 +119,8 @@ class _Work:
         thread = self.thread
         # The garbage collector may close an abandoned stream in that stream's own worker.
         if thread is None or thread is threading.current_thread():
+            return True
+        if self._pid != os.getpid():  # the thread stayed behind in the process we were forked from
             return True
         if thread.ident is None:  # Ctrl-C came into its start: it may or may not come to life
             return self.done.wait(_STARTING)
@@ -308,7 +314,7 @@ def load(
         return engine
     with _registry_lock:
         gate = _loading.setdefault(settings, threading.Lock())
-    library()  # imported here, so that Ctrl-C ends an import as it does elsewhere
+    made: list[Engine] = []
     failures: list[BaseException] = []
     ended = threading.Event()
 
@@ -317,21 +323,26 @@ def load(
             with gate:
                 if settings not in _engines:
                     _engines[settings] = Engine(settings)
+                made.append(_engines[settings])
         except BaseException as error:
             failures.append(error)
         _loads.discard(ended)
         ended.set()
 
-    # In a thread of its own, where Ctrl-C cannot strike between a server's making and its first
-    # request: a server destroyed then can hang. Interrupted, the caller leaves; the load ends well.
+    # In a thread of its own, where Ctrl-C cannot strike: importing the library would crash, and a
+    # server destroyed before its first request can hang. The caller leaves when the load is done.
     loader = threading.Thread(target=job, name="headrace-local-load")
     _loads.add(ended)
     loader.start()
-    ended.wait()
+    try:
+        ended.wait()
+    except BaseException:
+        ended.wait(_FAREWELL)
+        raise
     loader.join()
     if failures:
         raise failures[0]
-    return _engines[settings]
+    return made[0]
 
 
 def loaded(
