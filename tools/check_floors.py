@@ -27,7 +27,7 @@ from pathlib import Path
 # Floor by floor, the modules and packages that live there (a package stands for all inside it).
 # "" is the package's own __init__: the front door, which nothing inside may need.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "merge"),
+    ("errors", "merge", "_lazy"),
     ("values", "messages", "documents", "outputs", "prompt_values", "jsonstream", "sse", "events"),
     ("run", "config", "_gate", "_locate", "_threads"),
     ("flow", "shapes", "_bridge", "_sync", "_sync_fan", "_async", "_async_fan"),

@@ -6,10 +6,10 @@ failure policy live in Plans, what a chunk becomes in Each and Op. Fan-out is in
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ._lazy import Lazy
 from ._locate import frame_of, locate
 from .flow import (
     EMPTY,
@@ -25,6 +25,12 @@ from .flow import (
     fold_partial,
 )
 from .run import Run, _current, begin
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = Lazy("asyncio")
+
 
 _END = object()
 

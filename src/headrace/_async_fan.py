@@ -6,17 +6,23 @@ only one and its input is at hand. Every task is awaited before control returns.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._async import abandon, close_streams, open_step
 from ._gate import Gate, alane, alent
+from ._lazy import Lazy
 from ._sync_fan import AHEAD, branch_machine
 from .flow import Branch, Folded, Machine, Once, close_machines
 from .run import Run
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = Lazy("asyncio")
+
 
 __all__ = ["fan_out", "gather", "gather_as_done"]
 

@@ -6,14 +6,20 @@ running; a blocking function cannot be interrupted, only waited for.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _threads
+from ._lazy import Lazy
 from .flow import Folded, Once
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = Lazy("asyncio")
+
 
 __all__ = ["AHEAD", "call_in_thread", "stream_in_thread"]
 

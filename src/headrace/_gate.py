@@ -7,7 +7,6 @@ deadlock however deep the graph is. Waiters may be threads and tasks of any loop
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,8 +14,13 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from ._lazy import Lazy
+
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Iterator
+else:
+    asyncio = Lazy("asyncio")
 
 __all__ = ["Gate", "alane", "alent", "lane", "lent"]
 

@@ -191,9 +191,11 @@ class WeightsError(HeadraceError, OSError):
 def missing_variables(missing: Iterable[str], received: Iterable[str]) -> MissingVariablesError:
     """The error for a template that lacks variables, naming them and the ones received."""
     lacks, has = sorted(missing), sorted(received)
+    names = ", ".join(repr(name) for name in lacks)
+    first = lacks[0] if lacks else "name"
     return MissingVariablesError(
-        f"The prompt needs the variables {lacks}, which were not given (received: {has}). "
-        "Pass them in the input; a literal brace in a template is written twice: '{{' and '}}'."
+        f"The prompt needs the variables {{{names}}}, which were not given (received: {has}). Pass "
+        f"them in the input; if braces were meant as text, write them twice: '{{{{{first}}}}}'."
     )
 
 

@@ -24,11 +24,27 @@ from headrace.runnables.base import Runnable
 from headrace.runnables.serializable import RunnableSerializable
 from headrace.shapes import Barrier, Kwargs
 
-__all__ = ["BaseRetriever", "RetrieverInput", "RetrieverLike", "RetrieverOutput"]
+__all__ = [
+    "BaseRetriever",
+    "RetrieverInput",
+    "RetrieverLike",
+    "RetrieverOutput",
+    "RetrieverRunManager",
+]
 
 RetrieverInput: TypeAlias = str
 RetrieverOutput: TypeAlias = list[Document]
 RetrieverLike: TypeAlias = Runnable[RetrieverInput, RetrieverOutput]
+
+
+class RetrieverRunManager(RunCallbacks):
+    """What a retriever's methods get as `run_manager`; the same one in both colours."""
+
+    __slots__ = ()
+
+    def get_sync(self) -> RetrieverRunManager:
+        """What an async method hands on to a sync one."""
+        return self
 
 
 class BaseRetriever(Barrier, RunnableSerializable[str, list[Document]], ABC):
@@ -76,11 +92,11 @@ class BaseRetriever(Barrier, RunnableSerializable[str, list[Document]], ABC):
         return found
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        given = type(self)._takes({"run_manager": RunCallbacks(run), **kw})
+        given = type(self)._takes({"run_manager": RetrieverRunManager(run), **kw})
         return run.call(self._get_relevant_documents, value, **given)
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        given = type(self)._atakes({"run_manager": RunCallbacks(run), **kw})
+        given = type(self)._atakes({"run_manager": RetrieverRunManager(run), **kw})
         return await run.acall(self._aget_relevant_documents, value, **given)
 
 

@@ -211,13 +211,13 @@ class Run:
 
     @property
     def all_tags(self) -> list[str]:
-        """The step's own tag first, then the inherited ones."""
+        """The step's own tags first, then the inherited ones."""
         own = () if self.tag is None else (self.tag,)
-        return list(_union(own, self.scope.tags))
+        return list(_union((*own, *(getattr(self.node, "tags", None) or ())), self.scope.tags))
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return dict(self.scope.metadata)
+        return {**(getattr(self.node, "metadata", None) or {}), **self.scope.metadata}
 
     @property
     def path(self) -> str:

@@ -1,15 +1,19 @@
-"""The command in real processes, over targets written into a temporary folder."""
+"""The command over targets written into a temporary folder: in real processes, where signals,
+pipes or pace matter, and in this one, where many command lines are tried."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from headrace.cli import main
 
 SRC = Path(__file__).parents[2] / "src"
 PATIENCE = 60  # seconds until a process that should have ended counts as hanging
@@ -24,8 +28,16 @@ class Process(subprocess.Popen):
         return self.returncode, (out or b"").decode(), (err or b"").decode()
 
     def read(self, count: int) -> str:
-        """The next `count` bytes of standard output."""
-        return self.stdout.read(count).decode()
+        """The next `count` bytes of standard output, or what there is before its end."""
+        read = b""
+        while len(read) < count and (piece := self.stdout.read(count - len(read))):
+            read += piece
+        return read.decode()
+
+    def leave(self, pipe: str) -> None:
+        """Close our end of a pipe."""
+        getattr(self, pipe).close()
+        setattr(self, pipe, None)
 
     def press_ctrl_c(self) -> None:
         """What a terminal does: SIGINT to every process of the group."""
@@ -86,3 +98,29 @@ def headrace(tmp_path: Path) -> Iterator[Command]:
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder; what is imported from it is forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and tmp_path in Path(file).parents:
+            del sys.modules[name]
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`headrace` in this process: exit code, standard output and standard error."""
+
+    def run(*arguments: str, given: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        return (main(arguments), *capsys.readouterr())
+
+    return run

@@ -47,16 +47,13 @@ TEXTS = [
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    (tmp_path / "demo.py").write_text("")
-    (tmp_path / "sub folder").mkdir()
-    (tmp_path / "sub folder" / "demo.py").write_text("")
-    (tmp_path / "neighbour.py").write_text("")
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "__init__.py").write_text("import no_such_dependency")
+def files(folder):
+    (folder / "demo.py").write_text("")
+    (folder / "sub folder").mkdir()
+    (folder / "sub folder" / "demo.py").write_text("")
+    (folder / "neighbour.py").write_text("")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "__init__.py").write_text("import no_such_dependency")
 
 
 @pytest.mark.parametrize("word", TARGETS)

@@ -34,19 +34,13 @@ number = 3
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    modules = dict(sys.modules)
-    (tmp_path / "demo.py").write_text(DEMO)
-    (tmp_path / "neighbour.py").write_text("MARK = '!'\ndef only(text):\n    return text\n")
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "__init__.py").write_text("")
-    (tmp_path / "package" / "inner.py").write_text("from . import other\nrun = other.run\n")
-    (tmp_path / "package" / "other.py").write_text("def run(text):\n    return [text]\n")
-    yield tmp_path
-    for name in set(sys.modules) - set(modules):
-        del sys.modules[name]
+def files(folder):
+    (folder / "demo.py").write_text(DEMO)
+    (folder / "neighbour.py").write_text("MARK = '!'\ndef only(text):\n    return text\n")
+    (folder / "package").mkdir()
+    (folder / "package" / "__init__.py").write_text("")
+    (folder / "package" / "inner.py").write_text("from . import other\nrun = other.run\n")
+    (folder / "package" / "other.py").write_text("def run(text):\n    return [text]\n")
 
 
 @pytest.mark.parametrize(
@@ -149,5 +143,5 @@ def test_an_error_inside_the_target_says_where(source, says, word, folder):
 def test_a_broken_package_is_told_from_a_missing_one(folder):
     (folder / "parcel").mkdir()
     (folder / "parcel" / "__init__.py").write_text("import gone_dependency")
-    with pytest.raises(TargetError, match="cannot be imported.*No module named 'gone_dependency'"):
+    with pytest.raises(TargetError, match=r"cannot be imported.*No module named 'gone_dependency'"):
         load_target("parcel.inner:x")

@@ -19,9 +19,11 @@ import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Any
+from contextlib import suppress
+from typing import Any, ClassVar
 
 import pytest
+
 from headrace._threads import busy
 from laws.ledger import LEDGER, Source
 from laws.watchdog import LIMIT, watched
@@ -88,17 +90,28 @@ async def _all(chunks: AsyncIterator[Any]) -> list[Any]:
 class SyncDoors:
     """The doors of a runnable, called as they are."""
 
+    def __init__(self) -> None:
+        self.opened: list[Any] = []  # closed when the body has failed
+
+    def _open(self, stream: Any) -> Any:
+        self.opened.append(stream)
+        return stream
+
     asynchronous = False
-    names = {"invoke": "invoke", "stream": "stream", "transform": "transform"}
+    names: ClassVar[dict[str, str]] = {
+        "invoke": "invoke",
+        "stream": "stream",
+        "transform": "transform",
+    }
 
     def invoke(self, runnable: Any, value: Any, config: Any = None, **kw: Any) -> Any:
         return runnable.invoke(value, config, **kw)
 
-    def open(self, runnable: Any, value: Any, config: Any = None) -> SyncStream:
-        return SyncStream(runnable.stream(value, config))
+    def open(self, runnable: Any, value: Any, config: Any = None) -> Any:
+        return self._open(SyncStream(runnable.stream(value, config)))
 
-    def open_transform(self, runnable: Any, source: Source, config: Any = None) -> SyncStream:
-        return SyncStream(runnable.transform(source.sync(), config), source)
+    def open_transform(self, runnable: Any, source: Source, config: Any = None) -> Any:
+        return self._open(SyncStream(runnable.transform(source.sync(), config), source))
 
     def stream(self, runnable: Any, value: Any, config: Any = None) -> list[Any]:
         return list(runnable.stream(value, config))
@@ -112,18 +125,27 @@ class SyncDoors:
     def as_completed(self, runnable: Any, inputs: Any, config: Any = None, **kw: Any) -> list[Any]:
         return list(runnable.batch_as_completed(inputs, config, **kw))
 
-    def open_as_completed(self, runnable: Any, inputs: Any, config: Any = None) -> SyncStream:
-        return SyncStream(runnable.batch_as_completed(inputs, config))
+    def open_as_completed(self, runnable: Any, inputs: Any, config: Any = None) -> Any:
+        return self._open(SyncStream(runnable.batch_as_completed(inputs, config)))
 
 
 class AsyncDoors:
     """The async twins, each call run to its end on one event loop."""
 
     asynchronous = True
-    names = {"invoke": "ainvoke", "stream": "astream", "transform": "atransform"}
+    names: ClassVar[dict[str, str]] = {
+        "invoke": "ainvoke",
+        "stream": "astream",
+        "transform": "atransform",
+    }
 
     def __init__(self, runner: asyncio.Runner) -> None:
         self._runner = runner
+        self.opened: list[Any] = []
+
+    def _open(self, stream: Any) -> Any:
+        self.opened.append(stream)
+        return stream
 
     def wait(self, awaitable: Awaitable[Any]) -> Any:
         async def main() -> Any:
@@ -134,11 +156,11 @@ class AsyncDoors:
     def invoke(self, runnable: Any, value: Any, config: Any = None, **kw: Any) -> Any:
         return self.wait(runnable.ainvoke(value, config, **kw))
 
-    def open(self, runnable: Any, value: Any, config: Any = None) -> AsyncStream:
-        return AsyncStream(self, runnable.astream(value, config))
+    def open(self, runnable: Any, value: Any, config: Any = None) -> Any:
+        return self._open(AsyncStream(self, runnable.astream(value, config)))
 
-    def open_transform(self, runnable: Any, source: Source, config: Any = None) -> AsyncStream:
-        return AsyncStream(self, runnable.atransform(source.async_(), config), source)
+    def open_transform(self, runnable: Any, source: Source, config: Any = None) -> Any:
+        return self._open(AsyncStream(self, runnable.atransform(source.async_(), config), source))
 
     def stream(self, runnable: Any, value: Any, config: Any = None) -> list[Any]:
         return self.wait(_all(runnable.astream(value, config)))  # type: ignore[no-any-return]
@@ -152,15 +174,26 @@ class AsyncDoors:
     def as_completed(self, runnable: Any, inputs: Any, config: Any = None, **kw: Any) -> list[Any]:
         return self.wait(_all(runnable.abatch_as_completed(inputs, config, **kw)))  # type: ignore[no-any-return]
 
-    def open_as_completed(self, runnable: Any, inputs: Any, config: Any = None) -> AsyncStream:
-        return AsyncStream(self, runnable.abatch_as_completed(inputs, config))
+    def open_as_completed(self, runnable: Any, inputs: Any, config: Any = None) -> Any:
+        return self._open(AsyncStream(self, runnable.abatch_as_completed(inputs, config)))
 
 
 # ---- the four ways to run a body ---------------------------------------------------------------
 
 
+def _run(body: Body, doors: Any) -> Any:
+    """The body; what it left open when it failed is closed, so that it spoils no other test."""
+    try:
+        return body(doors)
+    except BaseException:
+        for stream in doors.opened:
+            with suppress(Exception):
+                stream.close()
+        raise
+
+
 def _plainly(body: Body) -> Any:
-    return body(SyncDoors())
+    return _run(body, SyncDoors())
 
 
 def _async(body: Body) -> Any:
@@ -171,7 +204,7 @@ def _async(body: Body) -> Any:
     with asyncio.Runner() as runner:
         # "Task exception was never retrieved" and the like: an error that nobody got.
         runner.get_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-        result = body(AsyncDoors(runner))
+        result = _run(body, AsyncDoors(runner))
         left = runner.run(left_over())
         assert not left, f"tasks left at the end: {left}"
         gc.collect(0)
@@ -184,7 +217,7 @@ def _in_thread(body: Body) -> Any:
 
     def work() -> None:
         try:
-            outcome.append((True, body(SyncDoors())))
+            outcome.append((True, _run(body, SyncDoors())))
         except BaseException as error:
             outcome.append((False, error))
 
@@ -199,7 +232,7 @@ def _in_thread(body: Body) -> Any:
 
 def _inside_loop(body: Body) -> Any:
     async def main() -> Any:
-        result = body(SyncDoors())
+        result = _run(body, SyncDoors())
         left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not left, f"a sync call made tasks in the loop it was called from: {left}"
         return result

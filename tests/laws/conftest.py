@@ -6,6 +6,7 @@ import faulthandler
 from collections.abc import Iterator
 
 import pytest
+
 from laws import watchdog
 
 

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import cycle, repeat
+from itertools import cycle, pairwise, repeat
 from typing import Any, NamedTuple
 
-from headrace.runnables import AddableDict
 from hypothesis import strategies as st
+
+from headrace.merge import merge
+from headrace.runnables import AddableDict
 
 Draw = Callable[[Any], Any]
 LETTERS = "abXY é"
@@ -20,7 +22,7 @@ class Kind(NamedTuple):
     """What a runnable takes.
 
     `values` draws one; `cut(value, draw)` gives the chunks; `endless()` a stream of chunks without
-    end; `long(n)` a value that `pieces(n)` cuts into n chunks, for counting.
+    end; `pieces(n)` a value in n chunks (one, where a kind cannot be cut); `sample(n)` that value.
     """
 
     name: str
@@ -29,12 +31,15 @@ class Kind(NamedTuple):
     endless: Callable[[], Iterator[Any]]
     pieces: Callable[[int], list[Any]]
 
+    def sample(self, n: int) -> Any:
+        return merge(self.pieces(n))
+
 
 def _spans(length: int, draw: Draw) -> list[tuple[int, int]]:
     """Where to cut something of this length: pieces of one or more, all of it covered."""
     marks = draw(st.sets(st.integers(1, length - 1))) if length > 1 else set()
     edges = [0, *sorted(marks), length]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def cut_text(text: str, draw: Draw) -> list[str]:

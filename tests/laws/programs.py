@@ -15,6 +15,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
+
 from laws.ledger import LEDGER
 
 Tree = tuple[Any, ...]

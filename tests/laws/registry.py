@@ -159,9 +159,7 @@ class OnlyTransform(Runnable[str, str]):
 
 
 class OnlyAtransform(Runnable[str, str]):
-    async def atransform(
-        self, input: Any, config: Any = None, **kwargs: Any
-    ) -> AsyncIterator[str]:
+    async def atransform(self, input: Any, config: Any = None, **kwargs: Any) -> AsyncIterator[str]:
         with LEDGER.body("atransform"):
             async for chunk in input:
                 yield chunk.swapcase()

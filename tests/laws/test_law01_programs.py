@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from headrace import runnables
-from headrace.events import RunEnded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from headrace import runnables
+from headrace.events import RunEnded
 from laws.colours import SYNC, both_drivers, every_colour
 from laws.events import check_events, root_end
 from laws.kinds import cut_text, texts

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from headrace.errors import AsyncOnlyError
-from headrace.events import RunEnded
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+
+from headrace.errors import AsyncOnlyError
+from headrace.events import RunEnded
 from laws.colours import ASYNC, COLOURS, SYNC, Colour, every_colour
 from laws.events import check_events, root_end, roots
 from laws.ledger import Recorder
@@ -26,9 +27,7 @@ def runs_in(entry: Entry, colour: Colour) -> bool:
 CASES = [(e, c) for c in COLOURS for e in ENTRIES]
 
 
-@pytest.mark.parametrize(
-    ("entry", "colour"), [(e, c) for e, c in CASES if runs_in(e, c)], ids=repr
-)
+@pytest.mark.parametrize(("entry", "colour"), [(e, c) for e, c in CASES if runs_in(e, c)], ids=repr)
 @few
 @given(data=st.data())
 def test_every_door_gives_the_same_value(entry, colour, data):
@@ -45,9 +44,7 @@ def test_every_door_gives_the_same_value(entry, colour, data):
     colour.run(body)
 
 
-@pytest.mark.parametrize(
-    ("entry", "colour"), [(e, c) for e, c in CASES if runs_in(e, c)], ids=repr
-)
+@pytest.mark.parametrize(("entry", "colour"), [(e, c) for e, c in CASES if runs_in(e, c)], ids=repr)
 @few
 @given(data=st.data())
 def test_observers_see_the_value_and_change_nothing(entry, colour, data):

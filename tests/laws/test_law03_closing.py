@@ -10,11 +10,12 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from headrace import runnables
 from headrace.events import RunCancelled, RunEnded
 from headrace.runnables import RunnableGenerator, RunnableLambda, RunnablePassthrough
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from laws.colours import COLOURS, END, SYNC, both_drivers, every_colour
 from laws.events import check_events, root_end
 from laws.kinds import texts
@@ -22,7 +23,7 @@ from laws.ledger import LEDGER, Recorder, Source
 from laws.programs import build, output, trees
 from laws.registry import ENTRIES
 
-# A user's own doors called directly pull the test's source themselves: what they leave open is theirs.
+# A user's own doors called directly pull the source themselves: what they leave open is theirs.
 CASES = [
     (e, c) for c in COLOURS for e in ENTRIES if not e.own and (c.asynchronous or not e.async_only)
 ]
@@ -143,9 +144,6 @@ def test_closing_programs_at_any_chunk(colour, tree, text, taken, observed):
     colour.run(body)
 
 
-
-
-
 @every_colour
 def test_closing_twice_and_after_the_end_does_nothing_more(colour):
     def body(doors: Any) -> None:
@@ -195,7 +193,7 @@ def test_closing_runs_inner_finallys_before_outer_ones(colour):
     def step(name: str) -> Any:
         def sync(chunks: Any) -> Any:
             try:
-                for chunk in chunks:
+                for chunk in chunks:  # noqa: UP028 - `yield from` would close the inner one first
                     yield chunk
             finally:
                 order.append(name)

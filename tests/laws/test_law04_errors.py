@@ -7,6 +7,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from headrace import runnables
 from headrace.events import RunFailed
 from headrace.runnables import (
@@ -16,8 +19,6 @@ from headrace.runnables import (
     RunnablePassthrough,
     each,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from laws.colours import COLOURS, END, SYNC, Colour, both_drivers, every_colour
 from laws.events import check_events, root_end
 from laws.kinds import texts
@@ -109,7 +110,7 @@ def test_a_failing_neighbour_is_named(entry, colour, where):
                 seen = Recorder()
                 config = seen.config if at else None
                 pieces = entry.kind.pieces(PIECES)
-                given = pieces if way == "transform" else pieces[0]
+                given = pieces if way == "transform" else entry.kind.sample(PIECES)
                 caught(lambda w=way, c=chain, g=given, k=config: getattr(doors, w)(c, g, k), error)
                 assert "the-bomb" in notes(error), f"notes: {notes(error)!r}"
                 assert len(error.__notes__) == 1, error.__notes__

@@ -8,10 +8,11 @@ import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
-import headrace
-from headrace.runnables import Runnable
 from hypothesis import given
 from hypothesis import strategies as st
+
+import headrace
+from headrace.runnables import Runnable
 from laws.registry import ENTRIES, classes_in
 
 # Bases that nobody instantiates, and what needs more than this machine gives; with the reason.

@@ -243,6 +243,7 @@ class Shouting(StringPromptTemplate):
     """Written as for LangChain."""
 
     def format(self, **kwargs: Any) -> str:
+        kwargs = self._merge_partial_and_user_variables(**kwargs)
         return str(kwargs["x"]).upper()
 
 
@@ -358,6 +359,10 @@ async def test_what_own_formatting_invokes_is_a_child(door: str) -> None:
     config = {"callbacks": [seen]}
     assert (await run(Calling(input_variables=["x"]), door, "a", config)).to_string() == "a!"
     assert [path for path, _, _ in seen.runs] == ["Calling", "Calling/inner"]
+
+
+def test_own_formatting_gets_its_partials() -> None:
+    assert Shouting(input_variables=["x"]).partial(x=lambda: "a").invoke({}).to_string() == "A"
 
 
 def test_own_fields_survive_partial_and_adding() -> None:

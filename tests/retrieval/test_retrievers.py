@@ -50,6 +50,11 @@ class OwnAsync(BaseRetriever):
         return found(query + "!")
 
 
+class AsyncBySync(Plain):
+    async def _aget_relevant_documents(self, query, *, run_manager):
+        return self._get_relevant_documents(query, run_manager=run_manager.get_sync())
+
+
 class OwnAsyncNoManager(NoManager):
     async def _aget_relevant_documents(self, query):
         return found(query + "!")
@@ -65,7 +70,7 @@ class Passes(Plain):
         return await super()._aget_relevant_documents(query, run_manager=run_manager)
 
 
-KINDS = [Plain, NoManager, OptionalManager, OwnAsync, OwnAsyncNoManager, Passes]
+KINDS = [Plain, NoManager, OptionalManager, OwnAsync, AsyncBySync, OwnAsyncNoManager, Passes]
 
 
 @pytest.mark.parametrize("kind", KINDS)

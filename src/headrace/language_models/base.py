@@ -82,10 +82,13 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
     """Base of chat models and text models.
 
     Args:
+        tags, metadata: of the model's own runs.
         disable_streaming: answer `stream` with one chunk from `invoke`; `"tool_calling"` only
             where tools are bound.
     """
 
+    tags: list[str] | None = None
+    metadata: dict[str, Any] | None = None
     disable_streaming: bool | str = Field(default=False)
     _bodies: ClassVar[frozenset[str]] = frozenset()
 

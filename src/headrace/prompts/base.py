@@ -159,6 +159,10 @@ class BasePromptTemplate(Barrier, RunnableSerializable[Any, PromptValue], Generi
         }
         return {**filled, **values}
 
+    def _merge_partial_and_user_variables(self, /, **kwargs: Any) -> dict[str, Any]:
+        """What users' own `format` methods call by this name to get all variables."""
+        return dict(self._complete(kwargs))
+
     # ---------------------------------------------------------------- running
 
     def _awaits(self) -> bool:

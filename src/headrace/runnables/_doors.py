@@ -2,8 +2,10 @@
 
 A class outside Headrace that overrides `invoke`, `stream`, `transform` or an async twin becomes a
 leaf whose four driver functions call those methods. Which of them serves which purpose is in the
-tables below, the first overridden one in a row counts. The public doors of the base class do not
-look here, so `super().invoke(...)` inside an override reaches the original.
+tables below, the first overridden one in a row counts. Where the class has a shape as well (a
+user's subclass of a prompt, a model), what is not overridden stays the shape's: an `invoke` of
+one's own does not take the stream away from a model. `super().invoke(...)` inside an override
+reaches the original.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ def install(cls: Any) -> None:
     """Give a class its `_in_…` functions, called when it is made."""
     doors = overridden(cls)
     cls._overridden = doors
+    cls._shaped = not getattr(cls._value, "_unshaped", False)
     cls._in_open, cls._in_aopen = cls._open, cls._aopen
     cls._in_value, cls._in_avalue = cls._value, cls._avalue
     if doors:
@@ -75,9 +78,16 @@ def open_override(
     self: Any, source: Any, run: Run, kw: Any, skip: str | None = None
 ) -> Iterator[Any]:
     door = _pick(self, _FOR_STREAM, skip)
+    if self._shaped and door in (None, "invoke") and (door is None or _streams(self)):
+        return self._open(source, run, kw)  # type: ignore[no-any-return]
     if door is None:
         raise no_sync_body(self)
     return _open_door(self, door, source, run, kw)
+
+
+def _streams(self: Any) -> bool:
+    """Whether the shape under an overridden `invoke` has a stream of its own to keep."""
+    return self._flow().kind != "barrier"  # type: ignore[no-any-return]
 
 
 def _open_door(self: Any, door: str, source: Any, run: Run, kw: Any) -> Iterator[Any]:
@@ -95,6 +105,8 @@ def _open_door(self: Any, door: str, source: Any, run: Run, kw: Any) -> Iterator
 
 def value_override(self: Any, value: Any, run: Run, kw: Any, skip: str | None = None) -> Any:
     door = _pick(self, _FOR_VALUE, skip)
+    if self._shaped and door != "invoke":
+        return self._value(value, run, kw)
     if door is None:
         raise no_sync_body(self)
     if door == "invoke":
@@ -123,9 +135,12 @@ def aopen_override(
     self: Any, source: Any, run: Run, kw: Any, skip: str | None = None
 ) -> AsyncIterator[Any]:
     door = _pick(self, _FOR_ASTREAM, skip)
+    blocking = _pick(self, _FOR_STREAM, skip)
+    chosen = door or blocking
+    if self._shaped and (chosen is None or (chosen in ("ainvoke", "invoke") and _streams(self))):
+        return self._aopen(source, run, kw)  # type: ignore[no-any-return]
     if door is not None:
         return _aopen_door(self, door, source, run, kw)
-    blocking = _pick(self, _FOR_STREAM, skip)
     if blocking is None:
         raise no_sync_body(self)
     if blocking == "invoke":
@@ -157,7 +172,9 @@ async def avalue_override(self: Any, value: Any, run: Run, kw: Any, skip: str | 
     door = _pick(self, _FOR_AVALUE, skip)
     if door == "ainvoke":
         return await run.acall(self.ainvoke, value, _config(run), **kw)
-    if door is not None:
+    if self._shaped and "invoke" not in self._overridden:
+        return await self._avalue(value, run, kw)
+    if door is not None and not self._shaped:
         stream = _aopen_door(self, door, Once(value), run, kw)
         run.streams.append((stream, self, None))
         return fold_chunks(self._fold, [chunk async for chunk in stream])

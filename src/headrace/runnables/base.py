@@ -46,6 +46,7 @@ class Runnable(Node, Generic[Input, Output]):
 
     name: str | None
     _overridden: frozenset[str] = frozenset()
+    _shaped: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -58,7 +59,7 @@ class Runnable(Node, Generic[Input, Output]):
         """The output for one input. Raises what the failing step raised, with a note naming it."""
         if self._async_only is not None:
             raise _doors.no_sync_body(self._async_only)
-        node = self if not self._overridden else _below(self, "invoke")
+        node = self if not self._overridden else _behind(self, "invoke")
         return _sync.value_root(node, input, config, kwargs)  # type: ignore[no-any-return]
 
     @native
@@ -66,7 +67,7 @@ class Runnable(Node, Generic[Input, Output]):
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Output:
         """`invoke` without blocking the event loop; blocking steps run in worker threads."""
-        node = self if not self._overridden else _below(self, "ainvoke")
+        node = self if not self._overridden else _behind(self, "ainvoke")
         return await _async.value_root(node, input, config, kwargs)  # type: ignore[no-any-return]
 
     @native
@@ -79,7 +80,7 @@ class Runnable(Node, Generic[Input, Output]):
         """
         if self._async_only is not None:
             raise _doors.no_sync_body(self._async_only)
-        node = self if not self._overridden else _below(self, "stream")
+        node = self if not self._overridden else _behind(self, "stream")
         return _sync.stream_root(node, Once(input), config, kwargs)
 
     @native
@@ -87,7 +88,7 @@ class Runnable(Node, Generic[Input, Output]):
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Output]:
         """`stream`, async. Leaving early without `aclose()` closes it when it is collected."""
-        node = self if not self._overridden else _below(self, "astream")
+        node = self if not self._overridden else _behind(self, "astream")
         return _async.stream_root(node, Once(input), config, kwargs)
 
     @native
@@ -98,7 +99,7 @@ class Runnable(Node, Generic[Input, Output]):
         result closes it."""
         if self._async_only is not None:
             raise _doors.no_sync_body(self._async_only)
-        node = self if not self._overridden else _below(self, "transform")
+        node = self if not self._overridden else _behind(self, "transform")
         return _sync.stream_root(node, input, config, kwargs)
 
     @native
@@ -106,7 +107,7 @@ class Runnable(Node, Generic[Input, Output]):
         self, input: AsyncIterator[Input], config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Output]:
         """`transform`, async."""
-        node = self if not self._overridden else _below(self, "atransform")
+        node = self if not self._overridden else _behind(self, "atransform")
         return _async.stream_root(node, input, config, kwargs)
 
     # ------------------------------------------------------------- several inputs
@@ -318,6 +319,8 @@ class Runnable(Node, Generic[Input, Output]):
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         return _doors.value_override(self, value, run, kw)
 
+    _value._unshaped = True  # type: ignore[attr-defined]
+
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
         return await _doors.avalue_override(self, value, run, kw)
 
@@ -325,12 +328,15 @@ class Runnable(Node, Generic[Input, Output]):
 _doors.install(Runnable)
 
 
-class _Below(Node):
-    """A class with no shape, without one of its doors: what `super().stream()` means there."""
+class _Behind(Node):
+    """What a public door of a class with overrides leads to, where that is not the class itself:
+    the overrides, without the door itself if it is one of them (`super().stream()`)."""
 
     def __init__(self, node: Any, door: str) -> None:
         self._node, self._door = node, door
         self.get_name = node.get_name  # type: ignore[method-assign]
+        self._children = node._children  # type: ignore[method-assign]
+        self._fold = node._fold
         self._run_type = node._run_type  # type: ignore[misc]
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
@@ -346,9 +352,10 @@ class _Below(Node):
         return await _doors.avalue_override(self._node, value, run, kw, self._door)
 
 
-def _below(node: Any, door: str) -> Any:
-    unshaped = type(node)._open is Runnable._open
-    return _Below(node, door) if unshaped and door in node._overridden else node
+def _behind(node: Any, door: str) -> Any:
+    if node._shaped and door in node._overridden:
+        return node  # `super()` of a class with a shape: the shape itself
+    return _Behind(node, door)
 
 
 def _listed(inputs: Any) -> list[Any]:
