@@ -1,22 +1,27 @@
-"""The order of the site's navigation: home, guide, concepts, then the rest by name.
+"""The order of the site's navigation: home, the guide, concepts, then the rest by name.
 
-mkdocs lists pages in the order of its files. A page that is in no row here is listed all the same.
+Contract: every page is in it, one that no row below names included; so no page can be forgotten.
 """
 
 from __future__ import annotations
 
 from fnmatch import fnmatch
+from pathlib import PurePosixPath
 from typing import Any
 
 FIRST = ("index.md", "guide/*", "concepts.md", "differences.md", "benchmarks.md")
 
 
-def on_files(files: Any, config: Any) -> Any:
-    """mkdocs calls it with the files that it found."""
+def place(path: str) -> tuple[int, str, bool, str]:
+    """What to sort pages by: their row, and in a folder its `index.md` before the others."""
+    row = next((i for i, pattern in enumerate(FIRST) if fnmatch(path, pattern)), len(FIRST))
+    page = PurePosixPath(path)
+    return row, str(page.parent), page.name != "index.md", page.name
 
-    def place(file: Any) -> tuple[int, int]:
-        rows = (row for row, pattern in enumerate(FIRST) if fnmatch(file.src_uri, pattern))
-        return next(rows, len(FIRST)), found[file.src_uri]
 
-    found = {file.src_uri: number for number, file in enumerate(files)}
-    return type(files)(sorted(files, key=place))
+def on_files(files: Any, config: Any) -> None:
+    """Called by mkdocs when it has found the files."""
+    from mkdocs.utils import nest_paths
+
+    pages = [file.src_uri for file in files.documentation_pages() if file.inclusion.is_in_nav()]
+    config.nav = nest_paths(sorted(pages, key=place))

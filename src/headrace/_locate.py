@@ -21,7 +21,8 @@ def frame_of(stream: Any) -> Any:
 
 
 def _steps_of(error: BaseException, streams: list[Any]) -> Iterator[Any]:
-    opened = {id(frame): node for _, node, frame in streams if frame is not None}
+    # A stream that a sequence hands on is registered once more under the sequence: the step counts.
+    opened = {id(frame): node for _, node, frame in reversed(streams) if frame is not None}
     traceback = error.__traceback__
     while traceback is not None:
         frame = traceback.tb_frame

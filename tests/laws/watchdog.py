@@ -8,13 +8,14 @@ shrink, hanging again) nor code under test takes it for an ordinary failure.
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-LIMIT = 10.0  # seconds for one body, or one test where it runs no bodies
+LIMIT = float(os.environ.get("LAWS_LIMIT", "10"))  # seconds for one body, or for one test
 AGAIN = 1.0  # seconds until the next interruption, if the first was swallowed
 hung: list[str] = []  # what has hung in this process, for the end of the session
 

@@ -127,7 +127,11 @@ DeepList.__radd__ = _marking(lambda self, other: other + list(self))  # type: ig
 
 
 def _catch_up(copy: Any, items: Any) -> None:
-    """Add to a copy the elements that its container got since."""
+    """Add to a copy the elements that its container got since.
+
+    A key that came again stands where it stood first, so `_drop_last` took another one off: that
+    one is put back here too.
+    """
     done = len(copy)
     if done == len(items):
         return
@@ -138,17 +142,12 @@ def _catch_up(copy: Any, items: Any) -> None:
         dict.__setitem__(copy, key, items[key])
 
 
-def _put(copy: Any, key: str | None, child: Any) -> bool:
-    """Put what is still growing at the end of a copy; whether that cannot be undone.
-
-    A repeated key stands where it stood first, so its old value is lost.
-    """
+def _put(copy: Any, key: str | None, child: Any) -> None:
+    """Put what is still growing at the end of a copy."""
     if key is None:
         list.append(copy, child)
-        return False
-    size = len(copy)
-    dict.__setitem__(copy, key, child)
-    return len(copy) == size
+    else:
+        dict.__setitem__(copy, key, child)
 
 
 def _drop_last(copy: Any) -> None:
@@ -226,7 +225,7 @@ class _Long(_Copies):
             _catch_up(copy, items)
             if child is not NOTHING:
                 copy.open = True
-                copy.touched = _put(copy, key, child)
+                _put(copy, key, child)
             return copy
         # The same for a list, without two calls.
         done = len(copy)
@@ -265,15 +264,13 @@ class _Deep(_Copies):
         _catch_up(node, stack[depth])
         for at in range(depth, len(stack) - 1):
             below = stack[at + 1].copy()
-            if _put(node, keys[at], below):
-                top.touched = True
+            _put(node, keys[at], below)
             inner.append(below)
             node = below
         top.low = len(inner)
         if child is not NOTHING:
             top.open = True
-            if _put(node, keys[-1], child):
-                top.touched = True
+            _put(node, keys[-1], child)
         return top
 
 

@@ -19,6 +19,7 @@ from headrace.runnables.configs import run_in_executor
 
 from .engine import Engine, load, loaded
 from .sampling import Sampling
+from .server import library
 from .weights import ensure_weights, find_weights
 from .wire import ChunkReader, as_request_messages
 
@@ -129,6 +130,7 @@ class ChatLocal(Sampling, BaseChatModel):
         return {name: getattr(self, name) for name in _LOADED_WITH}
 
     def _engine(self) -> Engine:
+        library()  # before anything is fetched for it
         return load(self.model_path or ensure_weights(), **self._settings())
 
     async def _aengine(self) -> Engine:
