@@ -159,9 +159,11 @@ def open_step(
     """Open a step below `run`, registered for closing; nothing has been pulled yet."""
     while node._transparent:
         node, run, kw = node._unwrap(run, kw)
+    stream: AsyncIterator[Any]
     if run.observed:
-        return tap(node, node._in_aopen, source, run.child(node, tag), kw)
-    stream: AsyncIterator[Any] = node._in_aopen(source, run, kw)
+        stream = tap(node, node._in_aopen, source, run.child(node, tag), kw)
+    else:
+        stream = node._in_aopen(source, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
     return stream
 
@@ -192,13 +194,11 @@ async def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] =
 
 
 def tap(node: Any, opener: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> AsyncIterator[Any]:
-    """Open an observed step: its events around its chunks."""
+    """Open an observed step: its events around its chunks. What it opens is its run's to close."""
     heard = None if type(source) is Once else Heard(source)
     stream = opener(source if heard is None else heard, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
-    tapped = _tapped(node, stream, heard, source, run)
-    run.streams.append((tapped, node, frame_of(tapped)))
-    return tapped
+    return _tapped(node, stream, heard, source, run)
 
 
 async def _tapped(
@@ -215,8 +215,12 @@ async def _tapped(
             report(chunk)
             yield chunk
         output = fold_chunks(node._fold, chunks)
+        await close_streams(run)
     except BaseException as error:
-        run.stopped(error, fold_partial(node._fold, chunks))
+        try:
+            await abandon(node, error, run)
+        finally:  # what is below has ended by now
+            run.stopped(error, fold_partial(node._fold, chunks))
         raise
     run.ended(source.value if heard is None else heard.value(), output)
 
@@ -226,8 +230,12 @@ async def tap_value(node: Any, valuer: Any, value: Any, run: Run, kw: Mapping[st
     run.started(value)
     try:
         output = await valuer(value, run, kw)
+        await close_streams(run)
     except BaseException as error:
-        run.stopped(error, None)
+        try:
+            await abandon(node, error, run)
+        finally:
+            run.stopped(error, None)
         raise
     run.ended(value, output)
     return output
@@ -265,26 +273,22 @@ async def stream_root(
 ) -> AsyncIterator[Any]:
     """Behind `astream` and `atransform`. Runs nothing before the first `anext`."""
     run = begin(node, config)
+    own = run.fork() if run.observed else run  # observed: the tap closes what the run opens
+    if type(source) is not Once:
+        # `atransform` takes its input over, as `yield from` would: closed with the rest, last
+        own.streams.append((source, None, None))
     try:
         if run.observed:
             stream = tap(node, node._aopen, source, run, kw)
         else:
             stream = node._aopen(source, run, kw)
-            run.streams.append((stream, node, frame_of(stream)))
+        own.streams.append((stream, node, frame_of(stream)))
         async for chunk in stream:
             yield chunk
     except BaseException as error:
-        _close_source(source, run)
-        await abandon(node, error, run)
+        await abandon(node, error, own)
         raise
-    _close_source(source, run)
-    await close_streams(run)
-
-
-def _close_source(source: Any, run: Run) -> None:
-    """`atransform` takes its input over, as `yield from` would: closed with the rest, last."""
-    if type(source) is not Once:
-        run.streams.insert(0, (source, None, None))
+    await close_streams(own)
 
 
 async def value_root(

@@ -142,8 +142,8 @@ class _Pipe:
             self.asked = True
             self._nudge()
             self._answered.acquire()
-            if self.stopped:
-                return
+            if self.stopped:  # no end of the input: the code that reads it must not go on
+                raise GeneratorExit
             chunk, error = self._answer.popleft()
             if error is not None:
                 raise error

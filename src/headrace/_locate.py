@@ -7,12 +7,14 @@ that opened the generator whose frame it is. The innermost such runnable is the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["locate", "path_to"]
 
 _MARK = "In step "
+log = logging.getLogger("headrace")
 
 
 def frame_of(stream: Any) -> Any:
@@ -53,7 +55,18 @@ def path_to(root: Any, target: Any) -> str | None:
 
 
 def locate(error: BaseException, root: Any, streams: list[Any]) -> None:
-    """Add a note that names the step; where an inner root has noted its part, complete that."""
+    """Add a note that names the step; where an inner root has noted its part, complete that.
+
+    Never raises: an exception that takes no note, or a step that cannot say its name, must not
+    replace the failure that is being reported.
+    """
+    try:
+        _locate(error, root, streams)
+    except Exception:
+        log.debug("No note could be added to %r", type(error), exc_info=True)
+
+
+def _locate(error: BaseException, root: Any, streams: list[Any]) -> None:
     path = None
     for node in _steps_of(error, streams):
         path = path_to(root, node) or path

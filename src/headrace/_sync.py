@@ -144,9 +144,11 @@ def open_step(
     """Open a step below `run`, registered for closing; nothing has been pulled yet."""
     while node._transparent:
         node, run, kw = node._unwrap(run, kw)
+    stream: Iterator[Any]
     if run.observed:
-        return tap(node, node._in_open, source, run.child(node, tag), kw)
-    stream: Iterator[Any] = node._in_open(source, run, kw)
+        stream = tap(node, node._in_open, source, run.child(node, tag), kw)
+    else:
+        stream = node._in_open(source, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
     return stream
 
@@ -184,16 +186,16 @@ def abandon(node: Any, error: BaseException, run: Run) -> None:
 
 
 def tap(node: Any, opener: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> Iterator[Any]:
-    """Open an observed step: its events around its chunks."""
+    """Open an observed step: its events around its chunks. What it opens is its run's to close."""
     heard = None if type(source) is Once else Heard(source)
     stream = opener(source if heard is None else heard, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
-    tapped = _tapped(node, stream, heard, source, run)
-    run.streams.append((tapped, node, frame_of(tapped)))
-    return tapped
+    return _tapped(node, stream, heard, source, run)
 
 
-def _tapped(node: Any, stream: Any, heard: Heard | None, source: Any, run: Run) -> Iterator[Any]:
+def _tapped(
+    node: Any, stream: Iterator[Any], heard: Heard | None, source: Any, run: Run
+) -> Iterator[Any]:
     if heard is not None:
         heard.prime()
     run.started(source.value if heard is None else None)
@@ -205,8 +207,12 @@ def _tapped(node: Any, stream: Any, heard: Heard | None, source: Any, run: Run) 
             report(chunk)
             yield chunk
         output = fold_chunks(node._fold, chunks)
+        close_streams(run)
     except BaseException as error:
-        run.stopped(error, fold_partial(node._fold, chunks))
+        try:
+            abandon(node, error, run)
+        finally:  # what is below has ended by now
+            run.stopped(error, fold_partial(node._fold, chunks))
         raise
     run.ended(source.value if heard is None else heard.value(), output)
 
@@ -216,8 +222,12 @@ def tap_value(node: Any, valuer: Any, value: Any, run: Run, kw: Mapping[str, Any
     run.started(value)
     try:
         output = valuer(value, run, kw)
+        close_streams(run)
     except BaseException as error:
-        run.stopped(error, None)
+        try:
+            abandon(node, error, run)
+        finally:
+            run.stopped(error, None)
         raise
     run.ended(value, output)
     return output
@@ -255,23 +265,19 @@ def stream_root(
 ) -> Iterator[Any]:
     """Behind `stream` and `transform`. Runs nothing before the first `next`."""
     run = begin(node, config)
+    own = run.fork() if run.observed else run  # observed: the tap closes what the run opens
+    if type(source) is not Once:
+        # `transform` takes its input over, as `yield from` would: closed with the rest, last
+        own.streams.append((source, None, None))
     try:
         if run.observed:
             yield from tap(node, node._open, source, run, kw)
         else:
             yield from node._open(source, run, kw)
     except BaseException as error:
-        _close_source(source, run)
-        abandon(node, error, run)
+        abandon(node, error, own)
         raise
-    _close_source(source, run)
-    close_streams(run)
-
-
-def _close_source(source: Any, run: Run) -> None:
-    """`transform` takes its input over, as `yield from` would: closed with the rest, last."""
-    if type(source) is not Once:
-        run.streams.insert(0, (source, None, None))
+    close_streams(own)
 
 
 def value_root(

@@ -57,8 +57,7 @@ class _Jobs:
             if number is None:
                 return
             try:
-                with lane(self.gate):
-                    self.results[number] = self._base.copy().run(self.work, number)
+                self.results[number] = self._base.copy().run(self._one, number)
             except Exception as error:
                 self.failures[number] = error
                 if self.keep:
@@ -69,6 +68,10 @@ class _Jobs:
                 return
             if self.done is not None:
                 self.done(number)
+
+    def _one(self, number: int) -> Any:
+        with lane(self.gate):  # inside the copied context: what nests in the work must see it
+            return self.work(number)
 
     def helper(self) -> None:
         try:

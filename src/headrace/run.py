@@ -134,13 +134,14 @@ class Run:
         new = type(self)(scope, streams)
         new.parent = self.parent
         new.depth = self.depth
-        new._id, new._name, new.tag, new.node = self._id, self._name, self.tag, self.node
+        new._id = self.id if self.observed else self._id  # one run, one id
+        new._name, new.tag, new.node = self._name, self.tag, self.node
         new.seq = self.seq
         return new
 
     def child(self, node: Any, tag: str | None) -> Run:
-        """The run of a step below this one; only observed runs need it."""
-        new = Run(self.scope, self.streams)
+        """The run of a step below this one, with streams of its own; only observed runs need it."""
+        new = Run(self.scope, [])
         new.depth, new.seq = self.depth, self.seq
         if type(self) is _Overlay:
             new.parent, new._id, new._name = self.parent, self._id, self._name

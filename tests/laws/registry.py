@@ -412,7 +412,7 @@ CHAINS = [
           | RunnablePassthrough.assign(z=RunnablePick("y") | _swap()).pick("z"), TEXT,
           lambda t: swapped(swapped(t)), flows=True, fans=5),
     Entry("sequence-map", lambda: RunnableLambda(list) | (_swap() | chosen).map() | "".join, TEXT,
-          lambda t: "".join(_chosen(swapped(c)) for c in t)),
+          lambda t: "".join(_chosen(swapped(c)) for c in t), fans=1),
     Entry("numbers", lambda: RunnableLambda(lambda n: n + 1) | (lambda n: n * 2), NUMBER,
           lambda n: (n + 1) * 2),
     Entry("none", lambda: RunnableLambda(lambda n: None), NUMBER, lambda n: None),

@@ -79,14 +79,15 @@ class JsonStream(Reader):
         if self._root is not NOTHING:
             self._last = self._root
             return self._root
-        stack, spares = self._stack, self._spares
+        stack, keys, spares = self._stack, self._keys, self._spares
         if spares.long or len(stack) > DEEP:
-            value = spares.reuse(stack, self._keys, self._leaf)
+            text = self._text if self._growing else None
+            value = spares.reuse(stack, keys, self._shown, text)
         else:
             leaf = self._text() if self._growing else self._shown
-            value = snapshot(stack, self._keys, leaf)
+            value = snapshot(stack, keys, leaf)
             if value is NOTHING and stack:
-                value = spares.reuse(stack, self._keys, lambda: leaf)
+                value = spares.reuse(stack, keys, leaf)
         self._last = value
         return value
 
@@ -125,10 +126,6 @@ class JsonStream(Reader):
         """The values closed since the last call at the places to `watch`, each with its path."""
         completed, self._completed = self._completed, []
         return completed
-
-    def _leaf(self) -> Any:
-        """What grows at the end of the open path, or `NOTHING`."""
-        return self._text() if self._growing else self._shown
 
     def _text(self) -> str:
         """The open string so far.

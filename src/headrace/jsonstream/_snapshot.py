@@ -9,15 +9,24 @@ hold, which is nothing for the short ones that models write, and too much for tw
   place (a few appends) and given out again. A consumer that looks at one snapshot after the other
   makes two copies in all; one that keeps every snapshot pays for every copy, as it must.
 - **A deep path** (`DEEP` open containers or more). All that is open below that depth is one copy
-  that is used again in the same way, as a whole. Its top is a `DeepList` or a `DeepDict`, which
-  notice when somebody reaches into them and are then never used again.
+  that is used again in the same way, as a whole, where nobody holds any container of it either.
+  Its top is a `DeepList` or a `DeepDict`.
 
 "Nobody else holds it" is read from the reference count. It is sound because whoever sees a copy
 holds it, or holds what it hangs on, which is made new for each snapshot. A copy that its holder
-has changed is not used again either: the changing methods leave a mark. Where reference counts
-cannot be trusted (PyPy, free-threaded builds) nothing is used again. These classes are plain lists
-and dicts for everything else: `isinstance`, `==`, `json`, `pickle` and `copy.deepcopy` (both give
-the plain type).
+has changed is not used again either: the changing methods leave a mark. In a deep copy, the counts
+of the first `CHECKED` containers are looked at; a `DeepList` or `DeepDict` that somebody reaches
+into by any of its methods is not used again, so that only an extension in C could keep hold of one
+of the containers below those unnoticed. Where reference counts cannot be trusted (PyPy,
+free-threaded builds) nothing is used again.
+
+These classes are plain lists and dicts for everything else: `isinstance`, `==`, `json`, `pickle`
+and `copy.deepcopy` (these two give the plain type). Values with shorter containers and paths have
+only exact lists and dicts, and so has every complete value.
+
+Measured per snapshot, CPython 3.11: 0.6 to 0.8 µs for records, 0.8 µs in an array of 100,000
+numbers, 1.5 µs at a depth of 1,000. A consumer that keeps every snapshot of a long array pays about
+8 ns for each element of each.
 """
 
 from __future__ import annotations
@@ -44,6 +53,7 @@ Container = list[Any] | dict[str, Any]
 
 LONG: Final = 128  # elements; copying that many costs about 0.1 µs
 DEEP: Final = 6  # open containers; copying that many short ones costs about 0.5 µs
+CHECKED: Final = 32  # containers below the top of a deep copy; their counts take 0.4 µs
 KEPT: Final = 3  # copies per container: one at the consumer, one it held before, one to spare
 
 
@@ -178,6 +188,8 @@ class _Copies:
         """
         for copy in self.kept:
             if _count(copy) == references and not copy.touched:
+                if copy.inner and _held(copy.inner):
+                    continue
                 self.chosen = copy
                 if copy.open:
                     copy.open = False
@@ -191,6 +203,16 @@ class _Copies:
             del self.kept[0]
         self.kept.append(copy)
         return copy
+
+
+def _references(containers: list[Any]) -> int:
+    """The references to the first of the containers, all together."""
+    return sum(map(_count, islice(containers, CHECKED)))
+
+
+def _held(inner: list[Any]) -> bool:
+    """Whether somebody holds one of the containers of a deep copy."""
+    return _references(inner) != _INNER_UNSHARED * min(len(inner), CHECKED)
 
 
 def _unshared() -> int:
@@ -207,6 +229,9 @@ def _unshared() -> int:
 
 
 _UNSHARED: Final = _unshared()
+_PARENT: Final[list[Any]] = [[]]
+# The references to a container in its parent and in the `inner` of a deep copy.
+_INNER_UNSHARED: Final = _references([_PARENT[0]])
 
 
 class _Long(_Copies):
@@ -261,10 +286,14 @@ class _Deep(_Copies):
             del inner[top.low :]
         node = inner[-1] if inner else top
         depth = DEEP + len(inner)
-        _catch_up(node, stack[depth])
+        if len(node) != len(stack[depth]):
+            _catch_up(node, stack[depth])
         for at in range(depth, len(stack) - 1):
-            below = stack[at + 1].copy()
-            _put(node, keys[at], below)
+            below, key = stack[at + 1].copy(), keys[at]
+            if key is None:  # `_put`, without the call
+                list.append(node, below)
+            else:
+                dict.__setitem__(node, key, below)
             inner.append(below)
             node = below
         top.low = len(inner)
@@ -288,16 +317,24 @@ class Spares:
         self._deep: _Deep | None = None
 
     def reuse(
-        self, stack: Sequence[Any], keys: Sequence[str | None], leaf: Callable[[], Any]
+        self,
+        stack: Sequence[Any],
+        keys: Sequence[str | None],
+        leaf: Any,
+        text: Callable[[], str] | None = None,
     ) -> Any:
-        """The value now, from copies; `leaf()` is what grows at its end, or `NOTHING`."""
+        """The value now, from copies, with `leaf` at its end: `NOTHING`, or what grows there.
+
+        Where that is a string, `text()` makes it.
+        """
         # All copies let go of their open ends before anything is made: what hung there, a
         # container's copy or the text of a string, can then itself be used again.
-        for long in self.long.values():
-            long.choose(_UNSHARED)
+        if self.long:
+            for long in self.long.values():
+                long.choose(_UNSHARED)
         if self._deep is not None:
             self._deep.choose(_UNSHARED)
-        node = leaf()
+        node = leaf if text is None else text()
         depth = len(stack)
         if depth > DEEP:
             if self._deep is None:
@@ -310,13 +347,16 @@ class Spares:
             if len(items) >= LONG:
                 long = self.long.get(depth) or self._copies(depth)
                 node = long.build(items, key, node)
+            elif node is NOTHING:
+                node = items.copy()
             elif key is None:
-                node = items.copy() if node is NOTHING else [*items, node]
-            else:
+                node = [*items, node]
+            elif items:
                 copy = items.copy()
-                if node is not NOTHING:
-                    copy[key] = node
+                copy[key] = node
                 node = copy
+            else:
+                node = {key: node}
         return node
 
     def _copies(self, depth: int) -> _Long:
