@@ -146,7 +146,7 @@ async def close_streams(run: Run, primary: BaseException | None = None) -> None:
 async def abandon(node: Any, error: BaseException, run: Run) -> None:
     """Note which step below `node` failed, while its streams are known, and close them."""
     if isinstance(error, Exception):
-        locate(error, node, run.streams)
+        locate(error, node, run.streams, run._name if run.node is node else None)
     await close_streams(run, error)
 
 

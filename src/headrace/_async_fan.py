@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ._async import abandon, close_streams, open_step
 from ._gate import Gate, alane, alent
 from ._lazy import Lazy
-from ._sync_fan import AHEAD, branch_machine
+from ._sync_fan import AHEAD, BEHIND, branch_machine
 from .flow import Branch, Folded, Machine, Once, close_machines
 from .run import Run
 
@@ -25,6 +25,8 @@ else:
 
 
 __all__ = ["fan_out", "gather", "gather_as_done"]
+
+_END = object()
 
 
 async def settle(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -155,12 +157,16 @@ class _Signal:
 class _Tee:
     """One source read by several lanes; whoever needs the next chunk pulls it for all.
 
-    A reader that has begun is at most `AHEAD` chunks behind the one in front.
+    Machines are fed as a chunk is pulled, so what they let through comes before what a lane makes
+    of it. A reader that has begun is at most `BEHIND` chunks behind the one in front.
     """
 
-    def __init__(self, source: Any, readers: int) -> None:
+    def __init__(
+        self, source: Any, readers: int, push: Callable[[Any], Coroutine[Any, Any, None]]
+    ) -> None:
         self._fold = source.fold if type(source) is Folded else None
         self._source = source.__aiter__()
+        self._push = push
         self._queues: list[deque[Any]] = [deque() for _ in range(readers)]
         self._begun = [False] * readers
         self._changed = _Signal()
@@ -194,31 +200,34 @@ class _Tee:
 
     def _full(self) -> bool:
         pairs = zip(self._queues, self._begun, strict=True)
-        return any(begun and len(queue) >= AHEAD for queue, begun in pairs)
+        return any(begun and len(queue) >= BEHIND for queue, begun in pairs)
 
     async def _pull(self) -> None:
         self._pulling = True
         try:
-            chunk = await anext(self._source)
+            chunk = await anext(self._source, _END)
+            await self._push(chunk)
+            if chunk is _END:
+                self._end = StopAsyncIteration()
+            else:
+                for queue in self._queues:
+                    queue.append(chunk)
         except BaseException as error:
             self._end = error
             if isinstance(error, asyncio.CancelledError):
                 raise
-        else:
-            for queue in self._queues:
-                queue.append(chunk)
         finally:
             self._pulling = False
             self._changed.notify()
 
 
 class _Hub:
-    """Where lanes put outputs and the consumer takes them, a batch at a time."""
+    """Where lanes put outputs and the consumer takes them; at most `AHEAD` wait here."""
 
     def __init__(self, lanes: int) -> None:
         self._room = _Signal()
         self._ready = _Signal()
-        self._outputs: list[Any] = []
+        self._outputs: deque[Any] = deque()
         self._lanes = lanes
         self._failure: BaseException | None = None
 
@@ -233,19 +242,20 @@ class _Hub:
         self._failure = self._failure or failure
         self._ready.notify()
 
-    async def batches(self) -> AsyncIterator[list[Any]]:
+    async def outputs(self) -> AsyncIterator[Any]:
         """Until every lane has ended; a lane's failure comes after what was put before it."""
+        outputs = self._outputs
         while True:
-            if self._outputs:
-                batch, self._outputs = self._outputs, []
-                self._room.notify()
-                yield batch
-            elif self._failure is not None:
+            while outputs:
+                output = outputs.popleft()
+                if len(outputs) <= AHEAD // 2:
+                    self._room.notify()
+                yield output
+            if self._failure is not None:
                 raise self._failure
-            elif not self._lanes:
+            if not self._lanes:
                 return
-            else:
-                await self._ready.wait()
+            await self._ready.wait()
 
 
 def fan_out(self: Any, branches: Sequence[Branch], source: Any, run: Run) -> AsyncIterator[Any]:
@@ -297,9 +307,10 @@ async def _tasked(
     self: Any, machines: Sequence[Any], waiting: Sequence[Branch], source: Any, run: Run
 ) -> AsyncIterator[Any]:
     once = type(source) is Once
+    # Where machines hear a stream, a lane of their own sees to it that it is read to its end.
     lanes = len(waiting) + (1 if machines and not once else 0)
-    tee = None if once else _Tee(source, lanes)
     hub = _Hub(lanes)
+    tee = None if once else _Tee(source, lanes, partial(_push, machines, hub))
     works = []
     for index, branch in enumerate(waiting):
         inner = run.fork()
@@ -307,25 +318,42 @@ async def _tasked(
         if tee is not None:
             inner.streams.append((given.source if type(given) is Folded else given, None, None))
         works.append((open_step(branch.node, given, inner, tag=branch.tag), branch.wrap, inner))
-    if machines and tee is not None:
-        inner, given = run.fork(), tee.reader(lanes - 1)
-        pushed = _pushed(self, machines, given)
-        inner.streams += [(getattr(given, "source", given), None, None), (pushed, self, None)]
-        works.append((pushed, _same, inner))
+    if lanes > len(waiting) and tee is not None:
+        drained = _drained(tee.reader(lanes - 1))
+        works.append((drained, _same, run.fork()))
+        works[-1][2].streams.append((drained, None, None))
     async with alent(run.gate):
         tasks = [asyncio.create_task(_lane(self, s, w, r, hub)) for s, w, r in works]
-        batches = hub.batches()
+        outputs = hub.outputs()
         try:
             if once:
                 for machine, wrap in machines:
                     for output in (*machine.feed(source.value), *machine.finish()):
                         yield wrap(output)
-            async for batch in batches:
-                for output in batch:
-                    yield output
+            async for output in outputs:
+                yield output
         finally:
             await settle(tasks)
-            await batches.aclose()  # type: ignore[attr-defined]
+            await outputs.aclose()  # type: ignore[attr-defined]
+            close_machines(machine for machine, _ in machines)
+
+
+async def _push(machines: Sequence[Any], hub: _Hub, chunk: Any) -> None:
+    """Feed a chunk (or the end) to machines and hand on what is due."""
+    for machine, wrap in machines:
+        for output in machine.finish() if chunk is _END else machine.feed(chunk):
+            await hub.put(wrap(output))
+
+
+async def _drained(reader: Any) -> AsyncIterator[Any]:
+    given = reader.__aiter__()
+    try:
+        async for _ in given:
+            pass
+    finally:
+        await given.aclose()
+    for nothing in list[Any]():
+        yield nothing
 
 
 def _same(chunk: Any) -> Any:

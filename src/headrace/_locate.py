@@ -54,24 +54,26 @@ def path_to(root: Any, target: Any) -> str | None:
     return None
 
 
-def locate(error: BaseException, root: Any, streams: list[Any]) -> None:
+def locate(error: BaseException, root: Any, streams: list[Any], name: str | None = None) -> None:
     """Add a note that names the step; where an inner root has noted its part, complete that.
 
     Never raises: an exception that takes no note, or a step that cannot say its name, must not
     replace the failure that is being reported.
     """
     try:
-        _locate(error, root, streams)
+        _locate(error, root, streams, name)
     except Exception:
         log.debug("No note could be added to %r", type(error), exc_info=True)
 
 
-def _locate(error: BaseException, root: Any, streams: list[Any]) -> None:
+def _locate(error: BaseException, root: Any, streams: list[Any], name: str | None) -> None:
     path = None
     for node in _steps_of(error, streams):
         path = path_to(root, node) or path
     if path is None:
         return
+    if name is not None:  # what the run is called, where a config says so
+        path = name + path.removeprefix(root.get_name())
     notes: list[str] = getattr(error, "__notes__", [])
     tail = path.rpartition("/")[2].rpartition(":")[2]
     for index, note in enumerate(notes):
@@ -84,5 +86,5 @@ def _locate(error: BaseException, root: Any, streams: list[Any]) -> None:
         if inner.startswith(f"{tail}/"):
             notes[index] = f"{_MARK}{path}{inner.removeprefix(tail)}"
             return
-    if path != root.get_name():
+    if "/" in path:
         error.add_note(f"{_MARK}{path}")

@@ -181,7 +181,7 @@ def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY
 def abandon(node: Any, error: BaseException, run: Run) -> None:
     """Note which step below `node` failed, while its streams are known, and close them."""
     if isinstance(error, Exception):
-        locate(error, node, run.streams)
+        locate(error, node, run.streams, run._name if run.node is node else None)
     close_streams(run, error)
 
 

@@ -23,7 +23,9 @@ from .run import Run
 
 __all__ = ["AHEAD", "default_workers", "fan_out", "gather"]
 
-AHEAD = 32  # chunks that a branch may be ahead of a paused consumer, or of the slowest branch
+AHEAD = 32  # outputs that branches may be ahead of a paused consumer
+BEHIND = 8  # chunks of input that a branch may be behind the one that has read most
+_END = object()
 
 
 def default_workers() -> int:
@@ -165,12 +167,14 @@ def gather_as_done(
 class _Tee:
     """One source read by several lanes; whoever needs the next chunk pulls it for all.
 
-    A reader that has begun is at most `AHEAD` chunks behind the one in front.
+    Machines are fed as a chunk is pulled, so what they let through comes before what a lane makes
+    of it. A reader that has begun is at most `BEHIND` chunks behind the one in front.
     """
 
-    def __init__(self, source: Any, readers: int) -> None:
+    def __init__(self, source: Any, readers: int, push: Callable[[Any], None]) -> None:
         self._fold = source.fold if type(source) is Folded else None
         self._source = iter(source)
+        self._push = push
         self._queues: list[deque[Any]] = [deque() for _ in range(readers)]
         self._begun = [False] * readers
         self._turn = threading.Condition()
@@ -216,22 +220,23 @@ class _Tee:
 
     def _full(self) -> bool:
         pairs = zip(self._queues, self._begun, strict=True)
-        return any(begun and len(queue) >= AHEAD for queue, begun in pairs)
+        return any(begun and len(queue) >= BEHIND for queue, begun in pairs)
 
     def _pull(self) -> None:
         end: BaseException | None = None
         chunk: Any = None
         try:
-            chunk = next(self._source)
+            chunk = next(self._source, _END)
+            self._push(chunk)
         except BaseException as error:
             end = error
         with self._turn:
             self._pulling = False
-            if end is None:
+            if end is not None or chunk is _END:
+                self._end = end or StopIteration()
+            else:
                 for queue in self._queues:
                     queue.append(chunk)
-            else:
-                self._end = end
             self._turn.notify_all()
 
     def stop(self) -> None:
@@ -241,13 +246,14 @@ class _Tee:
 
 
 class _Hub:
-    """Where lanes put outputs and the consumer takes them, a batch at a time."""
+    """Where lanes put outputs and the consumer takes them; at most `AHEAD` wait here."""
 
     def __init__(self, lanes: int) -> None:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._ready = threading.Condition(self._lock)
-        self._outputs: list[Any] = []
+        self._outputs: deque[Any] = deque()
+        self._blocked = 0
         self._lanes = lanes
         self._stopped = False
         self._failure: BaseException | None = None
@@ -256,12 +262,13 @@ class _Hub:
     def put(self, output: Any) -> None:
         with self._lock:
             while len(self._outputs) >= AHEAD and not self._stopped:
+                self._blocked += 1
                 self._room.wait()
+                self._blocked -= 1
             if self._stopped:
                 raise _LeftError
             self._outputs.append(output)
-            if len(self._outputs) == 1:
-                self._ready.notify()
+            self._ready.notify()
 
     def ended(self, failure: BaseException | None) -> None:
         with self._lock:
@@ -272,21 +279,24 @@ class _Hub:
                 self._failure = self._failure or failure
             self._ready.notify()
 
-    def batches(self) -> Iterator[list[Any]]:
+    def outputs(self) -> Iterator[Any]:
         """Until every lane has ended; a lane's failure comes after what was put before it."""
+        outputs = self._outputs
         while True:
+            while outputs:
+                output = outputs.popleft()
+                if self._blocked and len(outputs) <= AHEAD // 2:
+                    with self._lock:
+                        self._room.notify_all()
+                yield output
             with self._lock:
-                while not self._outputs and self._lanes and self._failure is None:
-                    self._ready.wait()
-                batch, self._outputs = self._outputs, []
-                self._room.notify_all()
-                failure, over = self._failure, not self._lanes
-            if batch:
-                yield batch
-            elif failure is not None:
-                raise failure
-            elif over:
-                return
+                if outputs:
+                    continue
+                if self._failure is not None:
+                    raise self._failure
+                if not self._lanes:
+                    return
+                self._ready.wait()
 
     def stop(self) -> None:
         """Tell the lanes that nobody listens and wait until the last one has ended.
@@ -359,30 +369,43 @@ def _threaded(
     self: Any, machines: Sequence[Any], waiting: Sequence[Branch], source: Any, run: Run
 ) -> Iterator[Any]:
     once = type(source) is Once
+    # Where machines hear a stream, a lane of their own sees to it that it is read to its end.
     lanes = len(waiting) + (1 if machines and not once else 0)
-    tee = None if once else _Tee(source, lanes)
     hub = _Hub(lanes)
+    tee = None if once else _Tee(source, lanes, partial(_push, machines, hub))
     works = []
     for index, branch in enumerate(waiting):
         inner = run.fork()
         given = source.again() if tee is None else tee.reader(index)
         stream = open_step(branch.node, given, inner, tag=branch.tag)
         works.append((stream, branch.wrap, inner))
-    if machines and tee is not None:
-        pushed = _pushed(self, machines, tee.reader(lanes - 1))
-        works.append((pushed, _same, run.fork()))
+    if lanes > len(waiting) and tee is not None:
+        works.append((_drained(tee.reader(lanes - 1)), _same, run.fork()))
     with lent(run.gate):
         for stream, wrap, inner in works:
             _threads.submit(partial(_lane, self, stream, wrap, inner, hub))
         try:
             if once:
                 yield from _pushed(self, machines, source)
-            for batch in hub.batches():
-                yield from batch
+            yield from hub.outputs()
         finally:
             if tee is not None:
                 tee.stop()
             hub.stop()
+            close_machines(machine for machine, _ in machines)
+
+
+def _push(machines: Sequence[Any], hub: _Hub, chunk: Any) -> None:
+    """Feed a chunk (or the end) to machines and hand on what is due."""
+    for machine, wrap in machines:
+        for output in machine.finish() if chunk is _END else machine.feed(chunk):
+            hub.put(wrap(output))
+
+
+def _drained(reader: Any) -> Iterator[Any]:
+    for _ in reader:
+        pass
+    yield from ()
 
 
 def _same(chunk: Any) -> Any:

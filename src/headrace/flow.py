@@ -216,6 +216,7 @@ class Tapped:
             self._stopped(GeneratorExit())
 
     def _stopped(self, error: BaseException) -> None:
+        close_machines([self.inner])  # what is inside ends first
         self.over = True
         self.run.stopped(error, fold_partial(self.fold, self.chunks))
 

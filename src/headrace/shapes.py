@@ -14,7 +14,15 @@ combinator calls: they differ where a user's class overrides public doors (see `
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from . import _async, _sync
@@ -84,6 +92,21 @@ class Node:
 
     def _flow(self) -> Flow:
         return Flow("streams")
+
+
+def in_a_row(flows: Iterable[Flow]) -> Flow:
+    """What steps one after the other do to a stream: the last one that collects decides."""
+    kind = "streams"
+    for flow in flows:
+        if flow.kind != "streams":
+            kind = flow.kind
+    return Flow(kind)
+
+
+def side_by_side(flows: Iterable[Flow]) -> Flow:
+    """What branches do together: as much as the one that streams best."""
+    kinds = {flow.kind for flow in flows}
+    return Flow(next((kind for kind in ("streams", "source") if kind in kinds), "barrier"))
 
 
 class Each(Node):

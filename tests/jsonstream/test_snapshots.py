@@ -28,9 +28,10 @@ NEVER = 10**9
 
 
 @contextmanager
-def sizes(long: int, deep: int) -> Iterator[None]:
+def sizes(long: int, deep: int, checked: int = snapshot.CHECKED) -> Iterator[None]:
     """Use copies again from these sizes on."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshot, "CHECKED", checked)
         for module in (snapshot, reader):
             patch.setattr(module, "LONG", long)
         for module in (snapshot, reader, machine):
@@ -65,12 +66,14 @@ def expected(text: str, mode: Any) -> Any:
         return plain(stream.value)
 
 
-def inside(value: Any, steps: int) -> Any:
-    """The last thing in the last thing in ... a value."""
+def inside(value: Any, steps: int, quietly: bool) -> Any:
+    """The last thing in the last thing in ... a value; quietly as an extension in C reads it."""
     for _ in range(steps):
-        if not isinstance(value, (list, dict)) or not value:
+        if not isinstance(value, (list, dict)) or len(value) == 0:
             break
-        value = list(value.values())[-1] if isinstance(value, dict) else value[-1]
+        kind: Any = (dict if isinstance(value, dict) else list) if quietly else type(value)
+        last = next(reversed(list(kind.keys(value)))) if isinstance(value, dict) else -1
+        value = kind.__getitem__(value, last)
     return value
 
 
@@ -80,7 +83,9 @@ def test_what_a_consumer_holds_never_changes(
     data: st.DataObject, text: str, limits: tuple[int, int], mode: Any
 ) -> None:
     """The consumer keeps snapshots, or parts of them, for a while or to the end, or none."""
-    with sizes(*limits):
+    # Either of the two ways to notice it is enough: by the counts, or by the methods.
+    by_counts = data.draw(st.booleans())
+    with sizes(*limits, checked=snapshot.CHECKED if by_counts else 0):
         stream, so_far = JsonStream(mode=mode), ""
         held: list[tuple[Any, Any]] = []
         for part in data.draw(pieces(text)):
@@ -92,7 +97,7 @@ def test_what_a_consumer_holds_never_changes(
             if what == "it":
                 held.append((value, plain(value)))
             elif what == "a part":
-                part_of_it = inside(value, data.draw(st.integers(1, 6)))
+                part_of_it = inside(value, data.draw(st.integers(1, 6)), quietly=by_counts)
                 held.append((part_of_it, plain(part_of_it)))
                 del part_of_it
             elif what == "let go" and held:
@@ -273,6 +278,21 @@ def test_a_key_that_comes_again_below_a_deep_path(top: str) -> None:
         stream.feed(part)
         so_far += part
         assert same(stream.value, expected(so_far, "partial")), so_far[-20:]
+
+
+def test_whoever_holds_a_container_of_a_deep_copy_is_noticed_as_deep_as_counts_are_looked_at() -> (
+    None
+):
+    text = "[" * (snapshot.DEEP + snapshot.CHECKED + 1) + "1"
+    for steps in range(1, snapshot.DEEP + snapshot.CHECKED + 1):
+        stream = JsonStream()
+        stream.feed(text)
+        held = inside(stream.value, steps, quietly=True)
+        before = plain(held)
+        for _ in range(5):
+            stream.feed(", 2")
+            stream.value
+        assert same(held, before), steps
 
 
 def test_no_copy_is_used_again_where_references_cannot_be_counted(

@@ -91,6 +91,22 @@ def test_a_seed_repeats_and_another_does_not(engine: Engine):
     assert draw(8) != first
 
 
+def test_an_answer_depends_on_nothing_but_its_request(engine: Engine):
+    """Not on what the slots have cached, and not on who generates beside it."""
+
+    def draw() -> str:
+        request = ask("hello", max_tokens=10, temperature=1.2, seed=7)
+        return str(engine.complete(request)["content"])
+
+    for number in range(2):  # both slots forget
+        engine.complete(ask(f"{number} of something else", max_tokens=1))
+    cold = draw()
+    assert draw() == cold, "the prompt was cached"
+    with closing(engine.stream(ENDLESS)) as other:
+        next(other)
+        assert draw() == cold, "another answer was generated beside it"
+
+
 def test_a_schema_is_enforced(engine: Engine):
     schema = {
         "type": "object",

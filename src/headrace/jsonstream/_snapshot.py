@@ -205,14 +205,10 @@ class _Copies:
         return copy
 
 
-def _references(containers: list[Any]) -> int:
-    """The references to the first of the containers, all together."""
-    return sum(map(_count, islice(containers, CHECKED)))
-
-
 def _held(inner: list[Any]) -> bool:
     """Whether somebody holds one of the containers of a deep copy."""
-    return _references(inner) != _INNER_UNSHARED * min(len(inner), CHECKED)
+    counts = sum(map(_count, islice(inner, CHECKED)))
+    return counts != _INNER_UNSHARED * min(len(inner), CHECKED)
 
 
 def _unshared() -> int:
@@ -229,9 +225,9 @@ def _unshared() -> int:
 
 
 _UNSHARED: Final = _unshared()
+# The same for a container that is in its parent and in `inner`, as `_held` sees it.
 _PARENT: Final[list[Any]] = [[]]
-# The references to a container in its parent and in the `inner` of a deep copy.
-_INNER_UNSHARED: Final = _references([_PARENT[0]])
+_INNER_UNSHARED: Final = sum(map(_count, islice([_PARENT[0]], 1)))
 
 
 class _Long(_Copies):

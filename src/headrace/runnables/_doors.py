@@ -19,6 +19,7 @@ from .._bridge import call_in_thread, stream_in_thread
 from ..errors import AsyncOnlyError, ConfigError
 from ..flow import Once, fold_chunks
 from ..run import Run
+from ..shapes import Flow
 
 DOORS = ("invoke", "ainvoke", "stream", "astream", "transform", "atransform")
 
@@ -65,6 +66,18 @@ def _install_overrides(cls: Any, doors: frozenset[str]) -> None:
 def _pick(self: Any, order: tuple[str, ...], skip: str | None) -> str | None:
     doors = self._overridden
     return next((door for door in order if door in doors and door != skip), None)
+
+
+def flow(self: Any) -> Flow:
+    """How a class of overridden doors treats a stream."""
+    doors = self._overridden
+    if doors & {"transform", "atransform"}:
+        return Flow("streams")
+    if doors & {"stream", "astream"}:
+        return Flow("source")
+    return Flow(
+        "barrier", "give the class a `transform` that is a generator"
+    )
 
 
 def _config(run: Run) -> Any:

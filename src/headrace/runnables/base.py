@@ -23,7 +23,7 @@ from ..config import RunnableConfig
 from ..errors import InputError
 from ..flow import Once
 from ..run import Run, begin, current_run
-from ..shapes import Kwargs, Node
+from ..shapes import Flow, Kwargs, Node
 from . import _doors
 from ._doors import native
 from .configs import get_config_list
@@ -307,6 +307,10 @@ class Runnable(Node, Generic[Input, Output]):
 
     def __repr__(self) -> str:
         return f"{self.get_name()}()"
+
+    def _flow(self) -> Flow:
+        """Of a class with no shape: what its doors can do."""
+        return super()._flow() if self._shaped else _doors.flow(self)
 
     # A class with no shape is made of the doors that it overrides.
 

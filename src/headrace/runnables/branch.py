@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..flow import Collect, Command, Forward, Outcome
 from ..run import Run
-from ..shapes import Flow, Kwargs, Node, Plan
+from ..shapes import Flow, Kwargs, Node, Plan, side_by_side
 from .base import Input, Output, Runnable
 from .coerce import NotRunnableError, coerce_to_runnable
 
@@ -71,8 +71,8 @@ class RunnableBranch(Plan, Runnable[Input, Output]):
         return [*parts, ("branch:default", self.default)]
 
     def _flow(self) -> Flow:
-        kinds = {arm._flow().kind for _, arm in self.branches} | {self.default._flow().kind}
-        return Flow("barrier" if kinds == {"barrier"} else "source")
+        arms = [*(arm._flow() for _, arm in self.branches), self.default._flow()]
+        return Flow("barrier" if side_by_side(arms).kind == "barrier" else "source")
 
     def __repr__(self) -> str:
         return f"RunnableBranch(branches={self.branches!r}, default={self.default!r})"

@@ -46,10 +46,8 @@ class Explanation:
 
     @property
     def streams(self) -> bool:
-        """Whether chunks reach the end before the input has ended or the last source is done."""
-        leaves = [step for step in self.steps if step.depth == 1] or self.steps
-        last_maker = max((i for i, s in enumerate(leaves) if s.kind == "source"), default=0)
-        return all(step.kind != "barrier" for step in leaves[last_maker:])
+        """Whether the end of the chain gives chunks while there is more to come."""
+        return bool(self.steps) and self.steps[0].kind != "barrier"
 
     def to_dicts(self) -> list[dict[str, Any]]:
         return [asdict(step) for step in self.steps]

@@ -187,11 +187,7 @@ class RunnableLambda(Leaf, Runnable[Input, Output]):
         if self._many:
             return Flow("source")
         name = self.name or "fn"
-        return Flow(
-            "barrier",
-            f"write a generator function, `def {name}(chunks): for chunk in chunks: yield …`, or "
-            f"`each({name})` if it can work on one chunk at a time",
-        )
+        return Flow("barrier", f"make it a generator function, or each({name}) if chunks will do")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({_shown(self.func or self.afunc)})"
@@ -300,6 +296,9 @@ class RunnableChunkwise(Each, Runnable[Input, Output]):
             return Stepped(self._stepper(run))
         inner = run.child(self, tag)
         return Tapped(Stepped(self._stepper(inner)), inner, None, fold)
+
+    def _kind_name(self) -> str:
+        return "each"
 
     def __repr__(self) -> str:
         return f"each({_shown(self.func)})"

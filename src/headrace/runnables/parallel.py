@@ -9,7 +9,7 @@ from typing import Any
 from .. import _async, _async_fan, _sync, _sync_fan
 from ..flow import Branch, Machine, Tapped, close_machines
 from ..run import Run
-from ..shapes import Flow, Kwargs, Node
+from ..shapes import Flow, Kwargs, Node, side_by_side
 from .addable import AddableDict, fold_by_key
 from .base import Input, Runnable, makers
 from .coerce import coerce_to_runnable
@@ -122,8 +122,7 @@ class RunnableParallel(Runnable[Input, dict[str, Any]]):
         return list(self.steps__.items())
 
     def _flow(self) -> Flow:
-        kinds = {step._flow().kind for step in self.steps__.values()}
-        return Flow("barrier" if kinds == {"barrier"} else "streams")
+        return side_by_side(step._flow() for step in self.steps__.values())
 
     def __repr__(self) -> str:
         inside = ",\n".join(

@@ -9,7 +9,7 @@ from .. import _async, _sync
 from ..errors import ConfigError
 from ..flow import EMPTY, Folded, Machine, Piped, Tapped
 from ..run import Run
-from ..shapes import Kwargs, Node
+from ..shapes import Flow, Kwargs, Node, in_a_row
 from ._doors import no_sync_body
 from .base import Input, Output, Runnable, makers
 from .coerce import coerce_to_runnable
@@ -151,6 +151,9 @@ class RunnableSequence(Runnable[Input, Output]):
 
     def _kind_name(self) -> str:
         return "RunnableSequence"
+
+    def _flow(self) -> Flow:
+        return in_a_row(step._flow() for step in self.steps)
 
     def _children(self) -> Sequence[tuple[str, Node]]:
         return [(str(number), step) for number, step in enumerate(self.steps, 1)]

@@ -1,9 +1,9 @@
 """`RunnableSerializable`: a runnable that users configure, as a pydantic model.
 
 Chat models, prompts, parsers and retrievers derive from it: their fields are validated when they
-are made, unknown ones are refused by name. The only file of this floor that loads pydantic. A class's
-validator is built when its first instance is made, so that an import pays for no class but those
-that are used.
+are made, unknown ones are refused by name. The only file of this floor that loads pydantic. The
+validator of a class is built when its first instance is made, so that an import pays for no class
+but those that are used.
 """
 
 from __future__ import annotations

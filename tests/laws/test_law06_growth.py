@@ -1,0 +1,255 @@
+"""Law 6 by counts: twice the chunks, at most 2.2 times the calls, events, sums and memory."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import pytest
+
+from headrace.runnables import (
+    RunnableGenerator,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+)
+from laws.colours import COLOURS, both_drivers
+from laws.ledger import Recorder, Source
+from laws.registry import ENTRIES
+
+N = 150
+LAW = 2.2
+
+CASES = [
+    (e, c)
+    for c in COLOURS[:2]
+    for e in ENTRIES
+    if not e.own and (c.asynchronous or not e.async_only) and len(e.kind.pieces(2)) == 2
+]
+
+
+class Calls:
+    """What `counted_calls` gives: the number, once the block is left."""
+
+    total = 0
+
+
+@contextmanager
+def counted_calls() -> Iterator[Calls]:
+    """Calls of Python functions (generators resumed included), in this thread and in the jobs that
+    worker threads are given meanwhile."""
+    calls, ticks = Calls(), count()
+
+    def profile(frame: Any, event: str, argument: Any) -> None:
+        if event == "call":
+            next(ticks)  # one step of the interpreter: no lock needed
+
+    def counting(pool: Any, job: Any, *args: Any, **kwargs: Any) -> Any:
+        def profiled() -> Any:
+            sys.setprofile(profile)
+            try:
+                return job(*args, **kwargs)
+            finally:
+                sys.setprofile(None)
+
+        return submit(pool, profiled)
+
+    submit = ThreadPoolExecutor.submit
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ThreadPoolExecutor, "submit", counting)
+        sys.setprofile(profile)
+        try:
+            yield calls
+        finally:
+            sys.setprofile(None)
+            calls.total = next(ticks)
+
+
+def growth(cost: Callable[[int], float]) -> float:
+    """By what factor a cost grows where the chunks double, apart from what is spent once."""
+    once = cost(2)
+    return (cost(2 * N) - once) / max(1.0, cost(N) - once)
+
+
+@pytest.mark.parametrize("observed", [False, True])
+@pytest.mark.parametrize(("entry", "colour"), CASES, ids=repr)
+def test_calls_grow_with_the_chunks(entry, observed, colour):
+    def body(doors: Any) -> None:
+        def calls(n: int) -> int:
+            config = Recorder().config if observed else None
+            with counted_calls() as counter:
+                doors.transform(entry.make(), entry.kind.pieces(n), config)
+            return counter.total
+
+        calls(2)  # what is made once per process is made now
+        factor = growth(calls)
+        # Threads that meet more or less often make the count of a fan-out vary.
+        assert factor <= (LAW + 0.6 if entry.fans else LAW), f"{factor:.2f}"
+
+    colour.run(body)
+
+
+@pytest.mark.parametrize(("entry", "colour"), CASES, ids=repr)
+def test_events_grow_with_the_chunks(entry, colour):
+    def body(doors: Any) -> None:
+        def events(n: int) -> int:
+            seen = Recorder()
+            doors.transform(entry.make(), entry.kind.pieces(n), seen.config)
+            return len(seen.events)
+
+        assert growth(events) <= LAW
+
+    colour.run(body)
+
+
+class Sum:
+    """A chunk that counts how often it is added up, and how much is copied by that."""
+
+    additions = 0
+    copied = 0
+
+    def __init__(self, size: int = 1) -> None:
+        self.size = size
+
+    def __add__(self, other: Sum) -> Sum:
+        Sum.additions += 1
+        Sum.copied += self.size + other.size
+        return Sum(self.size + other.size)
+
+    @classmethod
+    def reset(cls) -> None:
+        cls.additions = cls.copied = 0
+
+
+class LinearSum(Sum):
+    """The same, with a way to add up many at once."""
+
+    merges = 0
+
+    @classmethod
+    def __headrace_merge__(cls, chunks: Any) -> LinearSum:
+        cls.merges += 1
+        Sum.copied += sum(chunk.size for chunk in chunks)
+        return cls(sum(chunk.size for chunk in chunks))
+
+
+def _relay(chunks: Any) -> Any:
+    yield from chunks
+
+
+async def _arelay(chunks: Any) -> Any:
+    async for chunk in chunks:
+        yield chunk
+
+
+def relay() -> Any:
+    return RunnableGenerator(_relay, _arelay)
+
+
+STREAMS = {
+    "row": lambda: relay() | RunnablePassthrough() | relay(),
+    "fan": lambda: relay() | RunnableParallel(a=relay(), b=RunnablePassthrough()),
+    "bound": lambda: relay().with_config(tags=["t"]) | relay().bind(),
+    "retry": lambda: relay().with_retry(),
+}
+
+
+@both_drivers
+@pytest.mark.parametrize("graph", STREAMS)
+def test_nothing_is_added_up_where_nobody_asks(graph, colour):
+    def body(doors: Any) -> None:
+        Sum.reset()
+        LinearSum.merges = 0
+        for kind in (Sum, LinearSum):
+            chunks = doors.transform(STREAMS[graph](), [kind() for _ in range(N)])
+            assert len(chunks) >= N
+        assert Sum.additions == 0
+        assert LinearSum.merges == 0
+
+    colour.run(body)
+
+
+@both_drivers
+@pytest.mark.parametrize("graph", STREAMS)
+def test_a_barrier_adds_up_once(graph, colour):
+    """`n - 1` additions for n chunks, or one merge where the chunks know how."""
+
+    def body(doors: Any) -> None:
+        waits = RunnableLambda(lambda total: total, name="waits")
+        branches = 2 if graph == "fan" else 1
+        Sum.reset()
+        doors.transform(STREAMS[graph]() | waits, [Sum() for _ in range(N)])
+        assert Sum.additions == branches * (N - 1)
+        LinearSum.merges = 0
+        Sum.reset()
+        doors.transform(STREAMS[graph]() | waits, [LinearSum() for _ in range(N)])
+        assert LinearSum.merges == branches
+        assert Sum.copied == branches * N
+
+    colour.run(body)
+
+
+@both_drivers
+@pytest.mark.parametrize("graph", STREAMS)
+def test_observing_copies_in_proportion(graph, colour):
+    """Each observed run adds up its own chunks once, and its input at most once."""
+
+    def body(doors: Any) -> None:
+        Sum.reset()
+        LinearSum.merges = 0
+        seen = Recorder()
+        doors.transform(STREAMS[graph](), [LinearSum() for _ in range(N)], seen.config)
+        runs = len({event.run.id for event in seen.events})
+        fan = 2 if graph == "fan" else 1
+        assert Sum.additions == 0
+        assert Sum.copied <= 2 * runs * fan * N
+
+    colour.run(body)
+
+
+@both_drivers
+@pytest.mark.parametrize("graph", STREAMS)
+def test_a_stream_that_is_consumed_keeps_nothing(graph, colour):
+    """Memory at its peak does not grow with the number of chunks when they are let go."""
+
+    def body(doors: Any) -> None:
+        def peak(n: int) -> int:
+            source = Source(str(number) * 50 for number in range(n))
+            stream = doors.open_transform(STREAMS[graph](), source)
+            gc.collect()
+            tracemalloc.start()
+            while isinstance(stream.next(), (str, dict)):
+                pass
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return most
+
+        peak(20)
+        assert peak(2000) <= peak(400) + 60_000
+
+    colour.run(body)
+
+
+@both_drivers
+def test_memory_of_a_whole_value_grows_with_it(colour):
+    def body(doors: Any) -> None:
+        def peak(n: int) -> int:
+            chain = relay() | RunnableParallel(a=relay(), b=RunnablePassthrough()) | (lambda d: d)
+            pieces = ["x" * 40] * n
+            gc.collect()
+            tracemalloc.start()
+            doors.transform(chain, pieces)
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            return most
+
+        peak(10)
+        assert growth(lambda n: peak(20 * n)) <= LAW
+
+    colour.run(body)
