@@ -49,13 +49,14 @@ async def fold_source(source: Any) -> Any:
 class Heard:
     """A source that keeps what went by and can be asked to begin; used where a run is observed."""
 
-    __slots__ = ("_fold", "_ready", "_source", "seen")
+    __slots__ = ("_fold", "_ready", "_source", "failure", "seen")
 
     def __init__(self, source: Any) -> None:
         self._fold = source.fold if type(source) is Folded else None
         self._source = source.__aiter__()
         self._ready: list[Any] = []
         self.seen: list[Any] = []
+        self.failure: Exception | None = None
 
     async def prime(self) -> None:
         """Pull the first chunk, so that what feeds a step starts before the step does."""
@@ -69,7 +70,13 @@ class Heard:
     async def __anext__(self) -> Any:
         if self._ready:
             return self._ready.pop()
-        chunk = await anext(self._source)
+        try:
+            chunk = await anext(self._source)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self.failure = error
+            raise
         self.seen.append(chunk)
         return chunk
 
@@ -143,9 +150,12 @@ async def close_streams(run: Run, primary: BaseException | None = None) -> None:
     raise failure
 
 
-async def abandon(node: Any, error: BaseException, run: Run) -> None:
-    """Note which step below `node` failed, while its streams are known, and close them."""
-    if isinstance(error, Exception):
+async def abandon(
+    node: Any, error: BaseException, run: Run, innocent: BaseException | None = None
+) -> None:
+    """Note which step below `node` failed, while its streams are known, and close them. A failure
+    that came in with the input (`innocent`) is for somebody else to note."""
+    if isinstance(error, Exception) and error is not innocent:
         locate(error, node, run.streams, run._name if run.node is node else None)
     await close_streams(run, error)
 
@@ -193,18 +203,28 @@ async def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] =
     return result
 
 
-def tap(node: Any, opener: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> AsyncIterator[Any]:
-    """Open an observed step: its events around its chunks. What it opens is its run's to close."""
+def tap(
+    node: Any, opener: Any, source: Any, run: Run, kw: Mapping[str, Any], *, prime: bool = True
+) -> AsyncIterator[Any]:
+    """Open an observed step: its events around its chunks. What it opens is its run's to close.
+
+    With `prime` its input begins before it does, as the steps of a chain do; a root comes first.
+    """
     heard = None if type(source) is Once else Heard(source)
     stream = opener(source if heard is None else heard, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
-    return _tapped(node, stream, heard, source, run)
+    return _tapped(node, stream, heard, source, run, prime)
 
 
 async def _tapped(
-    node: Any, stream: AsyncIterator[Any], heard: Heard | None, source: Any, run: Run
+    node: Any,
+    stream: AsyncIterator[Any],
+    heard: Heard | None,
+    source: Any,
+    run: Run,
+    prime: bool,
 ) -> AsyncIterator[Any]:
-    if heard is not None:
+    if heard is not None and prime:
         await heard.prime()
     run.started(source.value if heard is None else None)
     chunks: list[Any] = []
@@ -218,7 +238,7 @@ async def _tapped(
         await close_streams(run)
     except BaseException as error:
         try:
-            await abandon(node, error, run)
+            await abandon(node, error, run, None if heard is None else heard.failure)
         finally:  # what is below has ended by now
             run.stopped(error, fold_partial(node._fold, chunks))
         raise
@@ -279,14 +299,14 @@ async def stream_root(
         own.streams.append((source, None, None))
     try:
         if run.observed:
-            stream = tap(node, node._aopen, source, run, kw)
+            stream = tap(node, node._aopen, source, run, kw, prime=False)
         else:
             stream = node._aopen(source, run, kw)
         own.streams.append((stream, node, frame_of(stream)))
         async for chunk in stream:
             yield chunk
     except BaseException as error:
-        await abandon(node, error, own)
+        await abandon(node, error, own, error if run.observed else None)  # the tap has noted it
         raise
     await close_streams(own)
 
@@ -302,7 +322,7 @@ async def value_root(
         else:
             result = await node._avalue(value, run, kw)
     except BaseException as error:
-        await abandon(node, error, run)
+        await abandon(node, error, run, error if run.observed else None)  # the tap has noted it
         raise
     if run.streams:
         await close_streams(run)
@@ -357,9 +377,9 @@ async def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> A
                     async for chunk in stream:
                         yield chunk
                 except Exception as error:
-                    failure = error
                     if error is given.failure:
                         raise
+                    failure = error
                 finally:
                     if failure is None:
                         await close_streams(inner)

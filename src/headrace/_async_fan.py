@@ -172,6 +172,7 @@ class _Tee:
         self._changed = _Signal()
         self._pulling = False
         self._end: BaseException | None = None
+        self.failure: BaseException | None = None  # of the source
 
     def reader(self, index: int) -> Any:
         reader = self._read(index)
@@ -202,10 +203,17 @@ class _Tee:
         pairs = zip(self._queues, self._begun, strict=True)
         return any(begun and len(queue) >= BEHIND for queue, begun in pairs)
 
+    async def _next(self) -> Any:
+        try:
+            return await anext(self._source, _END)
+        except Exception as error:
+            self.failure = error
+            raise
+
     async def _pull(self) -> None:
         self._pulling = True
         try:
-            chunk = await anext(self._source, _END)
+            chunk = await self._next()
             await self._push(chunk)
             if chunk is _END:
                 self._end = StopAsyncIteration()
@@ -323,7 +331,7 @@ async def _tasked(
         works.append((drained, _same, run.fork()))
         works[-1][2].streams.append((drained, None, None))
     async with alent(run.gate):
-        tasks = [asyncio.create_task(_lane(self, s, w, r, hub)) for s, w, r in works]
+        tasks = [asyncio.create_task(_lane(self, s, w, r, hub, tee)) for s, w, r in works]
         outputs = hub.outputs()
         try:
             if once:
@@ -360,7 +368,9 @@ def _same(chunk: Any) -> Any:
     return chunk
 
 
-async def _lane(self: Any, stream: AsyncIterator[Any], wrap: Any, run: Run, hub: _Hub) -> None:
+async def _lane(
+    self: Any, stream: AsyncIterator[Any], wrap: Any, run: Run, hub: _Hub, tee: _Tee | None
+) -> None:
     failure: BaseException | None = None
     try:
         async with alane(run.gate):
@@ -371,7 +381,7 @@ async def _lane(self: Any, stream: AsyncIterator[Any], wrap: Any, run: Run, hub:
         await abandon(self, error, run)
         raise
     except BaseException as error:
-        await abandon(self, error, run)
+        await abandon(self, error, run, None if tee is None else tee.failure)
         failure = error
     finally:
         hub.ended(failure)

@@ -43,13 +43,14 @@ def fold_source(source: Any) -> Any:
 class Heard:
     """A source that keeps what went by and can be asked to begin; used where a run is observed."""
 
-    __slots__ = ("_fold", "_ready", "_source", "seen")
+    __slots__ = ("_fold", "_ready", "_source", "failure", "seen")
 
     def __init__(self, source: Any) -> None:
         self._fold = source.fold if type(source) is Folded else None
         self._source = iter(source)
         self._ready: list[Any] = []
         self.seen: list[Any] = []
+        self.failure: Exception | None = None
 
     def prime(self) -> None:
         """Pull the first chunk, so that what feeds a step starts before the step does."""
@@ -63,7 +64,13 @@ class Heard:
     def __next__(self) -> Any:
         if self._ready:
             return self._ready.pop()
-        chunk = next(self._source)
+        try:
+            chunk = next(self._source)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.failure = error
+            raise
         self.seen.append(chunk)
         return chunk
 
@@ -178,25 +185,38 @@ def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY
     return result
 
 
-def abandon(node: Any, error: BaseException, run: Run) -> None:
-    """Note which step below `node` failed, while its streams are known, and close them."""
-    if isinstance(error, Exception):
+def abandon(
+    node: Any, error: BaseException, run: Run, innocent: BaseException | None = None
+) -> None:
+    """Note which step below `node` failed, while its streams are known, and close them. A failure
+    that came in with the input (`innocent`) is for somebody else to note."""
+    if isinstance(error, Exception) and error is not innocent:
         locate(error, node, run.streams, run._name if run.node is node else None)
     close_streams(run, error)
 
 
-def tap(node: Any, opener: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> Iterator[Any]:
-    """Open an observed step: its events around its chunks. What it opens is its run's to close."""
+def tap(
+    node: Any, opener: Any, source: Any, run: Run, kw: Mapping[str, Any], *, prime: bool = True
+) -> Iterator[Any]:
+    """Open an observed step: its events around its chunks. What it opens is its run's to close.
+
+    With `prime` its input begins before it does, as the steps of a chain do; a root comes first.
+    """
     heard = None if type(source) is Once else Heard(source)
     stream = opener(source if heard is None else heard, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
-    return _tapped(node, stream, heard, source, run)
+    return _tapped(node, stream, heard, source, run, prime)
 
 
 def _tapped(
-    node: Any, stream: Iterator[Any], heard: Heard | None, source: Any, run: Run
+    node: Any,
+    stream: Iterator[Any],
+    heard: Heard | None,
+    source: Any,
+    run: Run,
+    prime: bool,
 ) -> Iterator[Any]:
-    if heard is not None:
+    if heard is not None and prime:
         heard.prime()
     run.started(source.value if heard is None else None)
     chunks: list[Any] = []
@@ -210,7 +230,7 @@ def _tapped(
         close_streams(run)
     except BaseException as error:
         try:
-            abandon(node, error, run)
+            abandon(node, error, run, None if heard is None else heard.failure)
         finally:  # what is below has ended by now
             run.stopped(error, fold_partial(node._fold, chunks))
         raise
@@ -271,11 +291,11 @@ def stream_root(
         own.streams.append((source, None, None))
     try:
         if run.observed:
-            yield from tap(node, node._open, source, run, kw)
+            yield from tap(node, node._open, source, run, kw, prime=False)
         else:
             yield from node._open(source, run, kw)
     except BaseException as error:
-        abandon(node, error, own)
+        abandon(node, error, own, error if run.observed else None)  # the tap has noted it
         raise
     close_streams(own)
 
@@ -291,7 +311,7 @@ def value_root(
         else:
             result = node._value(value, run, kw)
     except BaseException as error:
-        abandon(node, error, run)
+        abandon(node, error, run, error if run.observed else None)  # the tap has noted it
         raise
     if run.streams:
         close_streams(run)
@@ -342,9 +362,9 @@ def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> Iterato
                         yield chunk
                         yield from stream
                 except Exception as error:
-                    failure = error
                     if error is given.failure:
                         raise
+                    failure = error
                 finally:
                     if failure is None:
                         close_streams(inner)

@@ -181,6 +181,7 @@ class _Tee:
         self._pulling = False
         self._stopped = False
         self._end: BaseException | None = None
+        self.failure: BaseException | None = None  # of the source
 
     def reader(self, index: int) -> Any:
         reader = self._read(index)
@@ -227,9 +228,10 @@ class _Tee:
         chunk: Any = None
         try:
             chunk = next(self._source, _END)
-            self._push(chunk)
         except BaseException as error:
-            end = error
+            end = self.failure = error
+        else:
+            end = self._pushed(chunk)
         with self._turn:
             self._pulling = False
             if end is not None or chunk is _END:
@@ -238,6 +240,13 @@ class _Tee:
                 for queue in self._queues:
                     queue.append(chunk)
             self._turn.notify_all()
+
+    def _pushed(self, chunk: Any) -> BaseException | None:
+        try:
+            self._push(chunk)
+        except BaseException as error:
+            return error
+        return None
 
     def stop(self) -> None:
         with self._turn:
@@ -383,7 +392,7 @@ def _threaded(
         works.append((_drained(tee.reader(lanes - 1)), _same, run.fork()))
     with lent(run.gate):
         for stream, wrap, inner in works:
-            _threads.submit(partial(_lane, self, stream, wrap, inner, hub))
+            _threads.submit(partial(_lane, self, stream, wrap, inner, hub, tee))
         try:
             if once:
                 yield from _pushed(self, machines, source)
@@ -412,7 +421,9 @@ def _same(chunk: Any) -> Any:
     return chunk
 
 
-def _lane(self: Any, stream: Iterator[Any], wrap: Any, run: Run, hub: _Hub) -> None:
+def _lane(
+    self: Any, stream: Iterator[Any], wrap: Any, run: Run, hub: _Hub, tee: _Tee | None
+) -> None:
     failure: BaseException | None = None
     try:
         with lane(run.gate):
@@ -427,6 +438,6 @@ def _lane(self: Any, stream: Iterator[Any], wrap: Any, run: Run, hub: _Hub) -> N
     except _LeftError:
         failure = None
     except BaseException as error:
-        abandon(self, error, run)
+        abandon(self, error, run, None if tee is None else tee.failure)
         failure = error
     hub.ended(failure)

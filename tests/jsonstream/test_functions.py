@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -77,6 +79,16 @@ def test_partial_refuses_more_when_strict(text: str) -> None:
         parse_partial_json(text, strict=True)
 
 
+@pytest.fixture
+def deep_recursion() -> Iterator[None]:
+    """Python's own parser goes deeper than ours, as it does from 3.12 on."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(5000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("deep_recursion")
 def test_one_limit_on_depth_however_the_text_is_read() -> None:
     for depth, legal in ((1000, True), (1001, False), (20_000, False)):
         text = "[" * depth + "]" * depth

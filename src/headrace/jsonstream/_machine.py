@@ -45,7 +45,12 @@ class JsonStream(Reader):
             as it is deep: True is not for documents of hundreds of levels.
 
     Text after the value is ignored unless strict. A snapshot is not changed by what comes later,
-    and shares what is closed with the ones after it: copy it before changing what is inside.
+    and shares what is closed with the ones after it: copy it before changing what is inside. Where
+    a key comes again, its value is replaced, as `json` does: the one thing that is ever taken back.
+
+    Attributes:
+        error: the syntax error that froze the value, or None.
+        begins: where in the text the value begins, in characters; 0 until that is known.
     """
 
     __slots__ = ("_last",)

@@ -8,7 +8,7 @@ from typing import Any
 from .. import _async, _sync
 from ..errors import JsonSyntaxError, OutputParserException
 from ..flow import Machine, last
-from ..jsonstream import NOTHING, JsonStream
+from ..jsonstream import JsonStream
 from ..run import Run
 from ..shapes import Flow, Kwargs
 from .base import BaseOutputParser, text_of
@@ -70,7 +70,7 @@ class _Growing:
     def __init__(self) -> None:
         self._stream = JsonStream()
         self._texts: list[str] = []
-        self.last: Any = NOTHING
+        self.last: Any = None
 
     def feed(self, chunk: Any) -> Iterable[Any]:
         text = text_of(chunk)
@@ -78,7 +78,7 @@ class _Growing:
         if not self._stream.feed(text):
             return ()
         value = self._stream.value
-        if value is NOTHING or value is self.last:
+        if value is None or value is self.last:  # nothing to show of a value that may be null
             return ()
         self.last = value
         return (value,)
@@ -92,6 +92,6 @@ class _Growing:
                 f"The model's output is not valid JSON: {error} The output: {text!r}",
                 llm_output=text,
             ) from error
-        if self.last is NOTHING or value != self.last:
-            self.last = value
+        self.last = value
+        if self._stream.changed and value is not None:
             yield value

@@ -19,7 +19,7 @@ from .._bridge import call_in_thread, stream_in_thread
 from ..errors import AsyncOnlyError, ConfigError
 from ..flow import Once, fold_chunks
 from ..run import Run
-from ..shapes import Flow
+from ..shapes import Flow, Leaf
 
 DOORS = ("invoke", "ainvoke", "stream", "astream", "transform", "atransform")
 
@@ -75,9 +75,7 @@ def flow(self: Any) -> Flow:
         return Flow("streams")
     if doors & {"stream", "astream"}:
         return Flow("source")
-    return Flow(
-        "barrier", "give the class a `transform` that is a generator"
-    )
+    return Flow("barrier", "give the class a `transform` that is a generator")
 
 
 def _config(run: Run) -> Any:
@@ -96,6 +94,11 @@ def open_override(
     if door is None:
         raise no_sync_body(self)
     return _open_door(self, door, source, run, kw)
+
+
+def _by_fold(self: Any) -> bool:
+    """Whether the value of the shape is the sum of its stream, and so of an override of that."""
+    return type(self)._value is Leaf._value
 
 
 def _streams(self: Any) -> bool:
@@ -118,7 +121,7 @@ def _open_door(self: Any, door: str, source: Any, run: Run, kw: Any) -> Iterator
 
 def value_override(self: Any, value: Any, run: Run, kw: Any, skip: str | None = None) -> Any:
     door = _pick(self, _FOR_VALUE, skip)
-    if self._shaped and door != "invoke":
+    if self._shaped and door != "invoke" and not _by_fold(self):
         return self._value(value, run, kw)
     if door is None:
         raise no_sync_body(self)
@@ -185,9 +188,9 @@ async def avalue_override(self: Any, value: Any, run: Run, kw: Any, skip: str | 
     door = _pick(self, _FOR_AVALUE, skip)
     if door == "ainvoke":
         return await run.acall(self.ainvoke, value, _config(run), **kw)
-    if self._shaped and "invoke" not in self._overridden:
+    if self._shaped and "invoke" not in self._overridden and not _by_fold(self):
         return await self._avalue(value, run, kw)
-    if door is not None and not self._shaped:
+    if door is not None:
         stream = _aopen_door(self, door, Once(value), run, kw)
         run.streams.append((stream, self, None))
         return fold_chunks(self._fold, [chunk async for chunk in stream])

@@ -1,0 +1,203 @@
+"""The registry's combinators: what `headrace.runnables` has."""
+
+from __future__ import annotations
+
+from headrace.runnables import (
+    RunnableAssign,
+    RunnableBinding,
+    RunnableEach,
+    RunnableGenerator,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+    RunnablePick,
+    RunnableRetry,
+    RunnableSequence,
+    each,
+)
+from laws.entry import Entry, own_doors
+from laws.kinds import DICT, LIST, NUMBER, TEXT
+from laws.usercode import *
+
+_AB = {"a": swapper, "b": lambda: RunnableLambda(exclaim)}
+
+
+def _ab(text: str) -> dict[str, str]:
+    return {"a": swapped(text), "b": exclaim(text)}
+
+
+LAMBDAS = [
+    Entry("lambda", lambda: RunnableLambda(exclaim), TEXT, exclaim),
+    Entry("lambda-both", lambda: RunnableLambda(exclaim, aexclaim), TEXT, exclaim),
+    Entry("lambda-async", lambda: RunnableLambda(aexclaim), TEXT, exclaim, async_only=True),
+    Entry("lambda-generator", lambda: RunnableLambda(spell), TEXT, str),
+    Entry("lambda-agenerator", lambda: RunnableLambda(aspell), TEXT, str, async_only=True),
+    Entry("lambda-both-generators", lambda: RunnableLambda(spell, aspell), TEXT, str),
+    Entry("lambda-returns-runnable", lambda: chosen, TEXT, chosen_output),
+    Entry("lambda-returns-deeper", lambda: RunnableLambda(deep), TEXT, chosen_output),
+    Entry("lambda-invokes", lambda: nested, TEXT, lambda t: exclaim(swapped(t))),
+    Entry(
+        "lambda-config",
+        lambda: RunnableLambda(lambda text, config: text + config["configurable"]["k"]).with_config(
+            configurable={"k": "v"}
+        ),
+        TEXT,
+        lambda t: t + "v",
+    ),
+]
+GENERATORS = [
+    Entry("generator", lambda: RunnableGenerator(swap), TEXT, swapped, flows=True),
+    Entry("generator-both", swapper, TEXT, swapped, flows=True),
+    Entry(
+        "generator-async",
+        lambda: RunnableGenerator(aswap),
+        TEXT,
+        swapped,
+        async_only=True,
+        flows=True,
+    ),
+    Entry("each", lambda: each(str.swapcase), TEXT, str.swapcase, flows=True),
+    Entry("each-sensitive", lambda: each(exclaim), TEXT, exclaim, sensitive=True, flows=True),
+]
+PASSING = [
+    Entry("passthrough", RunnablePassthrough, TEXT, str, flows=True),
+    Entry("passthrough-dict", RunnablePassthrough, DICT, dict, flows=True),
+    Entry("passthrough-func", lambda: RunnablePassthrough(told), TEXT, str, flows=True),
+    Entry("passthrough-both", lambda: RunnablePassthrough(told, atold), TEXT, str, flows=True),
+    Entry("pick", lambda: RunnablePick("x"), DICT, lambda d: d["x"], flows=True),
+    Entry("pick-many", lambda: RunnablePick(["y", "x"]), DICT, dict, flows=True),
+    Entry(
+        "assign",
+        lambda: RunnableAssign(RunnableParallel(z=RunnablePick("x") | swapper())),
+        DICT,
+        lambda d: {**d, "z": swapped(d["x"])},
+        flows=True,
+        fans=2,
+    ),
+    Entry(
+        "assign-lambda",
+        lambda: RunnablePassthrough.assign(z=joined, x=lambda d: d["y"] + "2"),
+        DICT,
+        lambda d: {**d, "z": joined(d), "x": d["y"] + "2"},
+        fans=3,
+    ),
+    Entry(
+        "assign-pure",
+        lambda: RunnablePassthrough.assign(z=RunnablePick("y"), w=RunnablePick("x")),
+        DICT,
+        lambda d: {**d, "z": d["y"], "w": d["x"]},
+        flows=True,
+        fans=3,
+    ),
+]
+FANS = [
+    Entry(
+        "parallel",
+        lambda: RunnableParallel({key: make() for key, make in _AB.items()}),
+        TEXT,
+        _ab,
+        fans=2,
+    ),
+    Entry(
+        "parallel-streams",
+        lambda: RunnableParallel(a=swapper(), b=RunnablePassthrough(), c=swapper() | each(str.upper)),
+        TEXT,
+        lambda t: {"a": swapped(t), "b": t, "c": swapped(t).upper()},
+        flows=True,
+        fans=3,
+    ),
+    Entry(
+        "parallel-pure",
+        lambda: RunnableParallel(a=RunnablePassthrough(), b=RunnablePassthrough()),
+        TEXT,
+        lambda t: {"a": t, "b": t},
+        flows=True,
+        fans=2,
+    ),
+    Entry("parallel-one", lambda: RunnableParallel(a=swapper()), TEXT, lambda t: {"a": swapped(t)},
+          flows=True, fans=1),
+    Entry(
+        "parallel-nested",
+        lambda: RunnableParallel(
+            p=RunnableParallel(a=swapper(), b=RunnablePassthrough()), q=RunnableLambda(exclaim)
+        ),
+        TEXT,
+        lambda t: {"p": {"a": swapped(t), "b": t}, "q": exclaim(t)},
+        fans=3,
+    ),
+    Entry("map", lambda: RunnableEach(RunnableLambda(exclaim)), LIST,
+          lambda items: [exclaim(i) for i in items], flows=True, fans=1),
+    Entry("map-streams", lambda: (swapper() | each(str.upper)).map(), LIST,
+          lambda items: [swapped(i).upper() for i in items], flows=True, fans=1),
+    Entry("map-pure", lambda: RunnablePassthrough().map(), LIST, list, flows=True),
+    Entry(
+        "map-parallel",
+        lambda: RunnableParallel({key: make() for key, make in _AB.items()}).map(),
+        LIST,
+        lambda items: [_ab(i) for i in items],
+        flows=True,
+        fans=2,
+    ),
+]  # fmt: skip
+WRAPPED = [
+    Entry("binding", lambda: RunnableBinding(bound=swapper()), TEXT, swapped, flows=True),
+    Entry("binding-kwargs", lambda: RunnableLambda(suffixed).bind(suffix="#"), TEXT,
+          lambda t: t + "#"),
+    Entry("binding-config", lambda: swapper().with_config(tags=["t"], run_name="named"), TEXT,
+          swapped, flows=True),
+    Entry("binding-twice", lambda: RunnableLambda(suffixed).bind(suffix="1").bind(suffix="2")
+          .with_config(run_name="x"), TEXT, lambda t: t + "2"),
+    Entry("retry", lambda: RunnableRetry(bound=swapper()), TEXT, swapped, flows=True),
+    Entry("retry-flaky", lambda: RunnableLambda(Flaky()).with_retry(
+        wait_exponential_jitter=False, stop_after_attempt=2), TEXT, exclaim),
+    Entry("retry-chain", lambda: (swapper() | Flaky()).with_retry(
+        wait_exponential_jitter=False) | exclaim, TEXT, lambda t: swapped(t) + "!!"),
+    Entry("only-invoke", OnlyInvoke, TEXT, exclaim, own=own_doors("invoke")),
+    Entry("only-ainvoke", OnlyAinvoke, TEXT, exclaim, async_only=True, own=own_doors("ainvoke")),
+    Entry("only-stream", OnlyStream, TEXT, str, own=own_doors("stream")),
+    Entry("only-astream", OnlyAstream, TEXT, str, async_only=True, own=own_doors("astream")),
+    Entry("only-transform", OnlyTransform, TEXT, swapped, flows=True, own=own_doors("transform")),
+    Entry("only-atransform", OnlyAtransform, TEXT, swapped, async_only=True, flows=True,
+          own=own_doors("atransform")),
+    Entry("invoke-and-stream", InvokeAndStream, TEXT, str, own=own_doors("invoke stream")),
+    Entry("lambda-subclass", lambda: LoudLambda(exclaim), TEXT, lambda t: exclaim(t).upper(),
+          own=own_doors("invoke")),
+    Entry("generator-subclass", lambda: LoudStream(swap, aswap), TEXT,
+          lambda t: swapped(t).upper(), flows=True, own=own_doors("transform")),
+    *[
+        Entry(f"chained-{name}", lambda m=make: RunnablePassthrough() | m() | each(str), TEXT,
+              expect, async_only=name.startswith("a"), flows=name.endswith("transform"))
+        for name, make, expect in [
+            ("invoke", OnlyInvoke, exclaim), ("ainvoke", OnlyAinvoke, exclaim),
+            ("stream", OnlyStream, str), ("astream", OnlyAstream, str),
+            ("transform", OnlyTransform, swapped), ("atransform", OnlyAtransform, swapped),
+            ("both", InvokeAndStream, str),
+            ("lambda-subclass", lambda: LoudLambda(exclaim), lambda t: exclaim(t).upper()),
+            ("subclass-transform", lambda: LoudStream(swap, aswap), lambda t: swapped(t).upper()),
+        ]
+    ],
+]  # fmt: skip
+CHAINS = [
+    Entry("sequence", lambda: RunnableSequence(exclaim, swap, exclaim), TEXT,
+          lambda t: swapped(exclaim(t)) + "!"),
+    Entry("sequence-streams", lambda: swapper() | each(str.upper) | RunnablePassthrough() | swapper(),
+          TEXT, lambda t: swapped(swapped(t).upper()), flows=True),
+    Entry("sequence-async", lambda: RunnableGenerator(arelay) | swapper(), TEXT, swapped,
+          async_only=True, flows=True),
+    Entry("sequence-blocking", lambda: RunnableGenerator(relay) | RunnableGenerator(swap), TEXT,
+          swapped, flows=True),
+    Entry("sequence-doors", lambda: OnlyTransform() | OnlyInvoke() | OnlyStream(), TEXT,
+          lambda t: exclaim(swapped(t))),
+    Entry("sequence-diamond", lambda: swapper() | {"a": swapper(), "b": exclaim} | joined, TEXT,
+          lambda t: swapped(swapped(t)) + "|" + exclaim(swapped(t))),
+    Entry("sequence-pick", lambda: {"x": RunnablePassthrough(), "y": swapper()}
+          | RunnablePassthrough.assign(z=RunnablePick("y") | swapper()).pick("z"), TEXT,
+          lambda t: swapped(swapped(t)), flows=True, fans=5),
+    Entry("sequence-map", lambda: RunnableLambda(list) | (swapper() | chosen).map() | "".join, TEXT,
+          lambda t: "".join(chosen_output(swapped(c)) for c in t), fans=1),
+    Entry("numbers", lambda: RunnableLambda(lambda n: n + 1) | (lambda n: n * 2), NUMBER,
+          lambda n: (n + 1) * 2),
+    Entry("none", lambda: RunnableLambda(lambda n: None), NUMBER, lambda n: None),
+]  # fmt: skip
+
+RUNNABLES: list[Entry] = [*LAMBDAS, *GENERATORS, *PASSING, *FANS, *WRAPPED, *CHAINS]
