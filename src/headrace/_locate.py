@@ -50,7 +50,10 @@ def path_to(root: Any, target: Any) -> str | None:
         seen.add(id(node))
         for label, child in reversed(node._children()):
             name = child.get_name()
-            stack.append((child, f"{path}/{label}:{name}" if label else path))
+            here = (
+                path if label is None else f"{path}/{label}:{name}" if label else f"{path}/{name}"
+            )
+            stack.append((child, here))
     return None
 
 

@@ -223,7 +223,7 @@ class Run:
     @property
     def path(self) -> str:
         """Where in the root's tree, e.g. `RunnableSequence/2:StrOutputParser`."""
-        label = self.name if self.tag is None else f"{self.tag.rpartition(':')[2]}:{self.name}"
+        label = self.name if self.tag is None else f"{_label(self.tag)}:{self.name}"
         return label if self.parent is None else f"{self.parent.path}/{label}"
 
     # ------------------------------------------------------------- reporting
@@ -294,6 +294,11 @@ class Run:
         if scope.max_concurrency is not None:
             config["max_concurrency"] = scope.max_concurrency
         return config
+
+
+def _label(tag: str) -> str:
+    """A step's place, as its parent calls it in a path."""
+    return tag.removeprefix("seq:step:").removeprefix("map:key:")
 
 
 class _Overlay(Run):

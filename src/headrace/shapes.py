@@ -86,8 +86,9 @@ class Node:
             return machine
         return Tapped(machine, run.child(self, tag), self._fold, fold)
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
-        """Labelled parts, for paths, graphs and `explain()`; an empty label adds no level."""
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
+        """Labelled parts, for paths, graphs and `explain()`: the label is the part's place, "" for
+        an only one, None for what is looked through and adds no level."""
         return ()
 
     def _flow(self) -> Flow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from headrace.runnables import (
     RunnableAssign,
     RunnableBinding,
+    RunnableBranch,
     RunnableEach,
     RunnableGenerator,
     RunnableLambda,
@@ -13,11 +14,42 @@ from headrace.runnables import (
     RunnablePick,
     RunnableRetry,
     RunnableSequence,
+    RunnableWithFallbacks,
     each,
 )
 from laws.entry import Entry, own_doors
 from laws.kinds import DICT, LIST, NUMBER, TEXT
-from laws.usercode import *
+from laws.usercode import (
+    Flaky,
+    InvokeAndStream,
+    LoudLambda,
+    LoudStream,
+    OnlyAinvoke,
+    OnlyAstream,
+    OnlyAtransform,
+    OnlyInvoke,
+    OnlyStream,
+    OnlyTransform,
+    aexclaim,
+    arelay,
+    aspell,
+    aswap,
+    atold,
+    chosen,
+    chosen_output,
+    deep,
+    exclaim,
+    failing,
+    joined,
+    nested,
+    relay,
+    spell,
+    suffixed,
+    swap,
+    swapped,
+    swapper,
+    told,
+)  # fmt: skip
 
 _AB = {"a": swapper, "b": lambda: RunnableLambda(exclaim)}
 
@@ -152,6 +184,11 @@ WRAPPED = [
         wait_exponential_jitter=False, stop_after_attempt=2), TEXT, exclaim),
     Entry("retry-chain", lambda: (swapper() | Flaky()).with_retry(
         wait_exponential_jitter=False) | exclaim, TEXT, lambda t: swapped(t) + "!!"),
+    Entry("fallbacks", lambda: RunnableLambda(failing).with_fallbacks([swapper()]), TEXT, swapped),
+    Entry("fallbacks-unused", lambda: RunnableWithFallbacks(
+        runnable=swapper(), fallbacks=[RunnableLambda(exclaim)]), TEXT, swapped, flows=True),
+    Entry("branch", lambda: RunnableBranch(
+        (lambda text: len(text) % 2, swapper()), RunnableLambda(exclaim)), TEXT, chosen_output),
     Entry("only-invoke", OnlyInvoke, TEXT, exclaim, own=own_doors("invoke")),
     Entry("only-ainvoke", OnlyAinvoke, TEXT, exclaim, async_only=True, own=own_doors("ainvoke")),
     Entry("only-stream", OnlyStream, TEXT, str, own=own_doors("stream")),

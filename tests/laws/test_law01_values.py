@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from headrace.errors import AsyncOnlyError
 from headrace.events import RunEnded
 from laws.colours import ASYNC, COLOURS, SYNC, Colour, every_colour
+from laws.entry import Entry
 from laws.events import check_events, root_end, roots
 from laws.ledger import Recorder
-from laws.registry import ENTRIES, Entry
+from laws.registry import ENTRIES
 
 every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=repr)
 # Inputs are tiny and few: shrinking a failure would cost more than it tells.

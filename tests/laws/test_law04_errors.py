@@ -24,7 +24,8 @@ from laws.events import check_events, root_end
 from laws.kinds import texts
 from laws.ledger import LEDGER, Recorder, Source
 from laws.programs import bombs, build, leaf_at, trees
-from laws.registry import ENTRIES, Flaky
+from laws.registry import ENTRIES
+from laws.usercode import Flaky
 
 CASES = [
     (e, c) for c in COLOURS for e in ENTRIES if not e.own and (c.asynchronous or not e.async_only)

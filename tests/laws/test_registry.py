@@ -17,9 +17,8 @@ from laws.registry import ENTRIES, classes_in
 
 # Bases that nobody instantiates, and what needs more than this machine gives; with the reason.
 EXEMPT = {
-    "Runnable": "the base: a user writes its doors",
-    "RunnableSerializable": "the base of configurable components",
-    "_Group": "a stretch of a sequence's steps, never seen outside one",
+    "RunnableSerializable": "the base of configurable components, with no shape of its own",
+    "ChatLocal": "needs 98 MB of weights: tests/local holds its streams to the same",
 }
 
 
@@ -43,7 +42,11 @@ def is_ours(cls: type) -> bool:
 def test_every_runnable_class_is_in_the_registry():
     for _ in modules():
         pass
-    covered = {cls for entry in ENTRIES for cls in classes_in(entry.make())}
+    covered: set[type] = set()
+    for entry in ENTRIES:
+        for cls in classes_in(entry.make()):
+            # A base that needs a user's methods is covered by the tests' own subclass of it.
+            covered.update([cls] if is_ours(cls) else cls.__mro__)
     missing = {
         f"{cls.__module__}.{cls.__name__}"
         for cls in subclasses(Runnable)

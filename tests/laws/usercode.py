@@ -16,6 +16,10 @@ def exclaim(text: str) -> str:
     return text + "!"
 
 
+def failing(text: str) -> str:
+    raise ConnectionError("failing")
+
+
 async def aexclaim(text: str) -> str:
     return text + "!"
 

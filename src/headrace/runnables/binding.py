@@ -109,8 +109,8 @@ class RunnableBinding(Runnable[Input, Output]):
         named = name or self.config.get("run_name") or self.name
         return self.bound.get_name(suffix, name=named)  # type: ignore[no-any-return]
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
-        return [("", self.bound)]
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
+        return [(None, self.bound)]
 
     def _flow(self) -> Flow:
         return self.bound._flow()  # type: ignore[no-any-return]

@@ -64,8 +64,8 @@ class RunnableBranch(Plan, Runnable[Input, Output]):
         if outcome.error is not None:
             raise outcome.error
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
-        parts: list[tuple[str, Node]] = []
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
+        parts: list[tuple[str | None, Node]] = []
         for number, (condition, arm) in enumerate(self.branches, 1):
             parts += [(f"condition:{number}", condition), (f"branch:{number}", arm)]
         return [*parts, ("branch:default", self.default)]

@@ -95,8 +95,8 @@ class RunnableEach(Leaf, Runnable[list[Any], list[Any]]):
     def _kind_name(self) -> str:
         return f"RunnableEach<{self.bound.get_name()}>"
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
-        return [("bound", self.bound)]
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
+        return [("", self.bound)]
 
     def _flow(self) -> Flow:
         return Flow("streams")

@@ -73,16 +73,17 @@ def explain(node: Any) -> Explanation:
     return Explanation(list(_walk(node, "", "", 0)))
 
 
-def _walk(node: Any, label: str, parent: str, depth: int) -> Iterator[Step]:
+def _walk(node: Any, label: str | None, parent: str, depth: int) -> Iterator[Step]:
     while node._transparent and node._children():
         named = node.get_name()
         node = node._children()[0][1]
         if named != node.get_name():
             node = node if node._transparent else _Named(node, named)
     name = node.get_name()
-    path = f"{parent}/{label}:{name}" if parent else name
+    here = f"{label}:{name}" if label else name
+    path = f"{parent}/{here}" if parent else name
     flow = node._flow()
-    yield Step(path, label, name, node._run_type, depth, flow.kind, flow.advice)
+    yield Step(path, label or "", name, node._run_type, depth, flow.kind, flow.advice)
     for child_label, child in node._children():
         yield from _walk(child, child_label, path, depth + 1)
 

@@ -74,9 +74,8 @@ class RunnableWithFallbacks(Plan, Runnable[Input, Output]):
     def _fold_after(self, fold: Any) -> Any:
         return self.runnable._fold_after(fold)
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
-        labels = ["runnable", *(f"fallback:{n}" for n in range(1, len(self.fallbacks) + 1))]
-        return list(zip(labels, self.runnables, strict=True))
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
+        return [("", each) for each in self.runnables]
 
     def _flow(self) -> Flow:
         return self.runnable._flow()  # type: ignore[no-any-return]

@@ -151,8 +151,8 @@ class RunnableWithMessageHistory(Plan, Runnable[Input, Output]):
     def _fold_after(self, fold: Any) -> Any:
         return self.bound._fold_after(fold)
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
-        return [("bound", self.bound)]
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
+        return [("", self.bound)]
 
     def _flow(self) -> Flow:
         return Flow("barrier" if self.bound._flow().kind == "barrier" else "source")

@@ -118,7 +118,7 @@ class RunnableParallel(Runnable[Input, dict[str, Any]]):
     def _kind_name(self) -> str:
         return f"RunnableParallel<{','.join(self.steps__)}>"
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
         return list(self.steps__.items())
 
     def _flow(self) -> Flow:

@@ -166,8 +166,8 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
     def _kind_name(self) -> str:
         return f"RunnableAssign<{','.join(self.mapper.steps__)}>"
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
-        return self.mapper._children()
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
+        return [("", self.mapper)]
 
     def __repr__(self) -> str:
         return f"RunnableAssign({self.mapper!r})"

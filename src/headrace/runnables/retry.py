@@ -109,8 +109,8 @@ class RunnableRetry(Plan, Runnable[Input, Output]):
     def _fold_after(self, fold: Any) -> Any:
         return self.bound._fold_after(fold)
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
-        return [("bound", self.bound)]
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
+        return [("", self.bound)]
 
     def _flow(self) -> Flow:
         return self.bound._flow()  # type: ignore[no-any-return]

@@ -155,7 +155,7 @@ class RunnableSequence(Runnable[Input, Output]):
     def _flow(self) -> Flow:
         return in_a_row(step._flow() for step in self.steps)
 
-    def _children(self) -> Sequence[tuple[str, Node]]:
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
         return [(str(number), step) for number, step in enumerate(self.steps, 1)]
 
     def __repr__(self) -> str:

@@ -1,0 +1,290 @@
+"""The registry's components: prompts, models, parsers, retrievers, and chains of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from itertools import chain as chained
+from itertools import cycle, repeat
+from typing import Any
+
+from hypothesis import strategies as st
+
+from headrace.chat_history import InMemoryChatMessageHistory
+from headrace.documents import Document
+from headrace.embeddings import DeterministicFakeEmbedding
+from headrace.flow import last
+from headrace.language_models import (
+    LLM,
+    BaseChatModel,
+    FakeChatModel,
+    FakeListChatModel,
+    FakeListLLM,
+    FakeMessagesListChatModel,
+    FakeStreamingListLLM,
+    GenericFakeChatModel,
+    ParrotFakeChatModel,
+    SimpleChatModel,
+)
+from headrace.messages import AIMessage, AIMessageChunk, BaseMessage
+from headrace.output_parsers import (
+    BaseOutputParser,
+    BaseTransformOutputParser,
+    JsonOutputParser,
+    StrOutputParser,
+)
+from headrace.outputs import ChatGenerationChunk, GenerationChunk
+from headrace.prompts import (
+    ChatPromptTemplate,
+    DictPromptTemplate,
+    ImagePromptTemplate,
+    MessagesPlaceholder,
+    PromptTemplate,
+)
+from headrace.retrievers import BaseRetriever
+from headrace.runnables import RunnablePassthrough, RunnableWithMessageHistory
+from headrace.vectorstores import InMemoryVectorStore
+from laws.entry import Entry
+from laws.kinds import DICT, TEXT, Kind, cut_text, texts
+from laws.ledger import LEDGER
+
+
+def seen(value: Any) -> Any:
+    """What is compared of an output: all of a message but the id made up for its run and whether
+    it is a whole one or the sum of chunks."""
+    if isinstance(value, BaseMessage):
+        kind = type(value).__mro__
+        name = next(c.__name__ for c in kind if not c.__name__.startswith("_"))
+        calls = [
+            (call["name"], call["args"], call.get("id"))
+            for call in getattr(value, "tool_calls", None) or []
+        ]
+        usage = getattr(value, "usage_metadata", None)
+        return (name.removesuffix("Chunk"), value.content, calls, usage, value.additional_kwargs)
+    if isinstance(value, list):
+        return [seen(item) for item in value]
+    if isinstance(value, dict):
+        return {key: seen(item) for key, item in value.items()}
+    return value
+
+
+# ---- kinds of input -----------------------------------------------------------------------------
+
+
+def _json_pieces(n: int) -> list[str]:
+    return ["[1]"] if n == 1 else ["[", *["1,"] * (n - 2), "1]"]
+
+
+JSON = Kind(
+    "json",
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-99, 99) | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2),
+        max_leaves=6,
+    ).map(json.dumps),
+    cut_text,
+    lambda: chained(["["], cycle(["1,", '"ab', '",'])),
+    _json_pieces,
+)
+
+
+def _cut_message(message: AIMessageChunk, draw: Any) -> list[AIMessageChunk]:
+    return [AIMessageChunk(content=piece) for piece in cut_text(str(message.content), draw)]
+
+
+MESSAGE = Kind(
+    "message",
+    texts.map(lambda text: AIMessageChunk(content=text)),
+    _cut_message,
+    lambda: repeat(AIMessageChunk(content="ab")),
+    lambda n: [AIMessageChunk(content="ab") for _ in range(n)],
+)
+
+
+# ---- components of a user -----------------------------------------------------------------------
+
+_PIECES: list[dict[str, Any]] = [
+    {"content": "I "},
+    {"content": "call"},
+    {"content": "", "tool_call_chunks": [{"name": "f", "args": "", "id": "t1", "index": 0}]},
+    {"content": "", "tool_call_chunks": [{"name": None, "args": '{"a": ', "id": None, "index": 0}]},
+    {"content": "", "tool_call_chunks": [{"name": "g", "args": "{}", "id": "t2", "index": 1}]},
+    {"content": "", "tool_call_chunks": [{"name": None, "args": "1}", "id": None, "index": 0}]},
+    {
+        "content": "",
+        "usage_metadata": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7},
+    },
+]
+
+
+class ToolModel(BaseChatModel):
+    """Streams two tool calls, their deltas interleaved, and usage; both colours."""
+
+    def _stream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> Any:
+        with LEDGER.body("tool-model"):
+            for piece in _PIECES:
+                yield ChatGenerationChunk(message=AIMessageChunk(**piece))
+
+    async def _astream(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        with LEDGER.body("tool-model"):
+            for piece in _PIECES:
+                yield ChatGenerationChunk(message=AIMessageChunk(**piece))
+
+    @property
+    def _llm_type(self) -> str:
+        return "tool-model"
+
+
+class BlockingModel(ToolModel):
+    """Only the sync half: async runs stream it through a worker thread."""
+
+    _astream = BaseChatModel._astream  # type: ignore[assignment]
+
+
+class EchoModel(SimpleChatModel):
+    def _call(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> str:
+        return str(messages[-1].content)
+
+    @property
+    def _llm_type(self) -> str:
+        return "echo"
+
+
+class EchoLLM(LLM):
+    def _call(self, prompt: str, stop: Any = None, run_manager: Any = None, **kw: Any) -> str:
+        return prompt
+
+    def _stream(
+        self, prompt: str, stop: Any = None, run_manager: Any = None, **kw: Any
+    ) -> Iterator[GenerationChunk]:
+        with LEDGER.body("echo-llm"):
+            for character in prompt:
+                yield GenerationChunk(text=character)
+
+    @property
+    def _llm_type(self) -> str:
+        return "echo"
+
+
+class Upper(BaseOutputParser[str]):
+    """Takes the whole text."""
+
+    def parse(self, text: str) -> str:
+        return text.upper()
+
+
+class Swapper(BaseTransformOutputParser[str]):
+    """Takes it piece by piece."""
+
+    def parse(self, text: str) -> str:
+        return text.swapcase()
+
+
+class Finder(BaseRetriever):
+    def _get_relevant_documents(self, query: str, *, run_manager: Any = None) -> list[Document]:
+        return [Document(page_content=query), Document(page_content=query * 2)]
+
+
+def _store() -> InMemoryVectorStore:
+    return InMemoryVectorStore.from_texts(["abXY", "é a", "b"], DeterministicFakeEmbedding(size=4))
+
+
+def _message() -> AIMessage:
+    return AIMessage(content="two words", id="7")
+
+
+def _history() -> Any:
+    stores: dict[str, Any] = {}
+    remembered = RunnableWithMessageHistory(
+        ParrotFakeChatModel(),
+        lambda session_id: stores.setdefault(session_id, InMemoryChatMessageHistory()),
+    )
+    return remembered.with_config(configurable={"session_id": "s"})
+
+
+def _chat(template: str = "{x} and {y}") -> Any:
+    return ChatPromptTemplate.from_messages([("system", "be {y}"), ("human", template)])
+
+
+def _fake(text: str = "abc def") -> Any:
+    return FakeListChatModel(responses=[text])
+
+
+# ---- the entries --------------------------------------------------------------------------------
+
+
+def _messages(value: dict[str, str]) -> list[tuple[str, str]]:
+    return [("system", f"be {value['y']}"), ("human", f"{value['x']} and {value['y']}")]
+
+
+def _prompt_seen(value: Any) -> Any:
+    return [(m.type, m.content) for m in value.to_messages()]
+
+
+PROMPTS = [
+    Entry("prompt", lambda: PromptTemplate.from_template("{x}+{y}"), DICT,
+          lambda d: f"{d['x']}+{d['y']}", view=lambda value: value.to_string()),
+    Entry("chat-prompt", _chat, DICT, _messages, view=_prompt_seen),
+    Entry("chat-prompt-places", lambda: ChatPromptTemplate.from_messages(
+        [MessagesPlaceholder("m", optional=True), ("human", "{x}")]), DICT,
+        lambda d: [("human", d["x"])], view=_prompt_seen),
+    Entry("dict-prompt", lambda: DictPromptTemplate(template={"a": "{x}", "b": ["{y}"]},
+          template_format="f-string"), DICT, lambda d: {"a": d["x"], "b": [d["y"]]}),
+    Entry("image-prompt", lambda: ImagePromptTemplate(
+        template={"url": "http://host/{x}"}, input_variables=["x"]), DICT, None),
+]  # fmt: skip
+MODELS = [
+    Entry("fake-list-chat", _fake, TEXT, None, view=seen),
+    Entry("fake-chat", FakeChatModel, TEXT, None, view=seen),
+    Entry("fake-messages", lambda: FakeMessagesListChatModel(responses=[_message()]), TEXT, None,
+          view=seen),
+    Entry("fake-generic", lambda: GenericFakeChatModel(messages=repeat(_message())), TEXT, None,
+          view=seen),
+    Entry("fake-parrot", ParrotFakeChatModel, TEXT, None, view=seen),
+    Entry("fake-llm", lambda: FakeListLLM(responses=["abc"]), TEXT, lambda t: "abc"),
+    Entry("fake-streaming-llm", lambda: FakeStreamingListLLM(responses=["abc"]), TEXT,
+          lambda t: "abc"),
+    Entry("model-tools", ToolModel, TEXT, None, view=seen),
+    Entry("model-blocking", BlockingModel, TEXT, None, view=seen),
+    Entry("model-simple", EchoModel, TEXT, None, view=seen),
+    Entry("llm-streaming", EchoLLM, TEXT, str),
+    Entry("model-bound", lambda: ToolModel().bind(stop=["x"]).with_config(tags=["t"]), TEXT, None,
+          view=seen),
+    Entry("model-history", _history, TEXT, None, view=seen),
+]  # fmt: skip
+PARSERS = [
+    Entry("str-parser", StrOutputParser, MESSAGE, lambda m: m.content, flows=True),
+    Entry("str-parser-text", StrOutputParser, TEXT, str, flows=True),
+    Entry("json-parser", JsonOutputParser, JSON, json.loads, fold=last, flows=True),
+    Entry("json-parser-messages", lambda: StrOutputParser() | JsonOutputParser(), JSON, json.loads,
+          fold=last, flows=True),
+    Entry("json-parser-goes-on", lambda: JsonOutputParser() | json.dumps, JSON,
+          lambda text: json.dumps(json.loads(text))),
+    Entry("parser-whole", Upper, TEXT, str.upper),
+    Entry("parser-pieces", Swapper, TEXT, str.swapcase, flows=True),
+]  # fmt: skip
+RETRIEVERS = [
+    Entry("retriever", Finder, TEXT,
+          lambda t: [Document(page_content=t), Document(page_content=t * 2)]),
+    Entry("store-retriever", lambda: _store().as_retriever(search_kwargs={"k": 2}), TEXT, None,
+          view=lambda docs: [doc.page_content for doc in docs]),
+]  # fmt: skip
+CHAINS = [
+    Entry("prompt-model-parser", lambda: _chat() | _fake() | StrOutputParser(), DICT,
+          lambda d: "abc def"),
+    Entry("prompt-model-json", lambda: _chat() | _fake('{"a": [1, 23]}') | JsonOutputParser(), DICT,
+          lambda d: {"a": [1, 23]}, fold=last),
+    Entry("retrieval", lambda: {"x": Finder().with_config(run_name="Docs") | (
+        lambda docs: docs[0].page_content), "y": RunnablePassthrough()} | _chat() | EchoModel()
+        | StrOutputParser(), TEXT, lambda t: f"{t} and {t}"),
+    Entry("model-map", lambda: (_fake() | StrOutputParser()).map(),
+          Kind("texts", st.lists(texts, min_size=1, max_size=3), lambda v, draw: [v],
+               lambda: cycle([["a"]]), lambda n: [["ab"] for _ in range(n)]),
+          lambda items: ["abc def"] * len(items), flows=True, fans=1),
+    Entry("model-parallel", lambda: {"a": ToolModel(), "b": _fake() | StrOutputParser()}
+          | RunnablePassthrough(), TEXT, None, view=seen, fans=2),
+]  # fmt: skip
+
+COMPONENTS: list[Entry] = [*PROMPTS, *MODELS, *PARSERS, *RETRIEVERS, *CHAINS]
