@@ -49,14 +49,13 @@ async def fold_source(source: Any) -> Any:
 class Heard:
     """A source that keeps what went by and can be asked to begin; used where a run is observed."""
 
-    __slots__ = ("_fold", "_ready", "_source", "failure", "seen")
+    __slots__ = ("_fold", "_ready", "_source", "seen")
 
     def __init__(self, source: Any) -> None:
         self._fold = source.fold if type(source) is Folded else None
         self._source = source.__aiter__()
         self._ready: list[Any] = []
         self.seen: list[Any] = []
-        self.failure: Exception | None = None
 
     async def prime(self) -> None:
         """Pull the first chunk, so that what feeds a step starts before the step does."""
@@ -70,13 +69,7 @@ class Heard:
     async def __anext__(self) -> Any:
         if self._ready:
             return self._ready.pop()
-        try:
-            chunk = await anext(self._source)
-        except StopAsyncIteration:
-            raise
-        except Exception as error:
-            self.failure = error
-            raise
+        chunk = await anext(self._source)
         self.seen.append(chunk)
         return chunk
 
@@ -150,13 +143,19 @@ async def close_streams(run: Run, primary: BaseException | None = None) -> None:
     raise failure
 
 
-async def abandon(
-    node: Any, error: BaseException, run: Run, innocent: BaseException | None = None
-) -> None:
-    """Note which step below `node` failed, while its streams are known, and close them. A failure
-    that came in with the input (`innocent`) is for somebody else to note."""
-    if isinstance(error, Exception) and error is not innocent:
-        locate(error, node, run.streams, run._name if run.node is node else None)
+async def abandon(error: BaseException, run: Run, up: list[Any]) -> None:
+    """Close what a failed run opened; the frames go up, to the root that will name the step."""
+    frames = [(None, node, frame) for _, node, frame in run.streams if frame is not None]
+    try:
+        await close_streams(run, error)
+    finally:
+        up.extend(frames)
+
+
+async def end_root(node: Any, error: BaseException, run: Run) -> None:
+    """A root failed: say in a note which step it was, and close everything."""
+    if isinstance(error, Exception):
+        locate(error, node, run.streams, run._name)
     await close_streams(run, error)
 
 
@@ -171,7 +170,7 @@ def open_step(
         node, run, kw = node._unwrap(run, kw)
     stream: AsyncIterator[Any]
     if run.observed:
-        stream = tap(node, node._in_aopen, source, run.child(node, tag), kw)
+        stream = tap(node, node._in_aopen, source, run.child(node, tag), kw, run.streams)
     else:
         stream = node._in_aopen(source, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
@@ -185,7 +184,7 @@ async def value_step(
     while node._transparent:
         node, run, kw = node._unwrap(run, kw)
     if run.observed:
-        return await tap_value(node, node._in_avalue, value, run.child(node, tag), kw)
+        return await tap_value(node._in_avalue, value, run.child(node, tag), kw, run.streams)
     return await node._in_avalue(value, run, kw)
 
 
@@ -197,14 +196,21 @@ async def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] =
         inner.streams.append((stream, node, frame_of(stream)))
         result = fold_chunks(node._fold, [chunk async for chunk in stream])
     except BaseException as error:
-        await abandon(node, error, inner)
+        await abandon(error, inner, run.streams)
         raise
     await close_streams(inner)
     return result
 
 
 def tap(
-    node: Any, opener: Any, source: Any, run: Run, kw: Mapping[str, Any], *, prime: bool = True
+    node: Any,
+    opener: Any,
+    source: Any,
+    run: Run,
+    kw: Mapping[str, Any],
+    up: list[Any],
+    *,
+    prime: bool = True,
 ) -> AsyncIterator[Any]:
     """Open an observed step: its events around its chunks. What it opens is its run's to close.
 
@@ -213,7 +219,7 @@ def tap(
     heard = None if type(source) is Once else Heard(source)
     stream = opener(source if heard is None else heard, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
-    return _tapped(node, stream, heard, source, run, prime)
+    return _tapped(node, stream, heard, source, run, up, prime)
 
 
 async def _tapped(
@@ -222,6 +228,7 @@ async def _tapped(
     heard: Heard | None,
     source: Any,
     run: Run,
+    up: list[Any],
     prime: bool,
 ) -> AsyncIterator[Any]:
     if heard is not None and prime:
@@ -238,14 +245,14 @@ async def _tapped(
         await close_streams(run)
     except BaseException as error:
         try:
-            await abandon(node, error, run, None if heard is None else heard.failure)
+            await abandon(error, run, up)
         finally:  # what is below has ended by now
             run.stopped(error, fold_partial(node._fold, chunks))
         raise
     run.ended(source.value if heard is None else heard.value(), output)
 
 
-async def tap_value(node: Any, valuer: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
+async def tap_value(valuer: Any, value: Any, run: Run, kw: Mapping[str, Any], up: list[Any]) -> Any:
     """Invoke an observed step: its events around its value."""
     run.started(value)
     try:
@@ -253,7 +260,7 @@ async def tap_value(node: Any, valuer: Any, value: Any, run: Run, kw: Mapping[st
         await close_streams(run)
     except BaseException as error:
         try:
-            await abandon(node, error, run)
+            await abandon(error, run, up)
         finally:
             run.stopped(error, None)
         raise
@@ -299,14 +306,14 @@ async def stream_root(
         own.streams.append((source, None, None))
     try:
         if run.observed:
-            stream = tap(node, node._aopen, source, run, kw, prime=False)
+            stream = tap(node, node._aopen, source, run, kw, own.streams, prime=False)
         else:
             stream = node._aopen(source, run, kw)
         own.streams.append((stream, node, frame_of(stream)))
         async for chunk in stream:
             yield chunk
     except BaseException as error:
-        await abandon(node, error, own, error if run.observed else None)  # the tap has noted it
+        await end_root(node, error, own)
         raise
     await close_streams(own)
 
@@ -316,16 +323,17 @@ async def value_root(
 ) -> Any:
     """Behind `ainvoke`."""
     run = begin(node, config)
+    own = run.fork() if run.observed else run  # observed: the tap closes what the run opens
     try:
         if run.observed:
-            result = await tap_value(node, node._avalue, value, run, kw)
+            result = await tap_value(node._avalue, value, run, kw, own.streams)
         else:
             result = await node._avalue(value, run, kw)
     except BaseException as error:
-        await abandon(node, error, run, error if run.observed else None)  # the tap has noted it
+        await end_root(node, error, own)
         raise
-    if run.streams:
-        await close_streams(run)
+    if own.streams:
+        await close_streams(own)
     return result
 
 
@@ -384,7 +392,7 @@ async def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> A
                     if failure is None:
                         await close_streams(inner)
                     else:
-                        await abandon(self, failure, inner)
+                        await abandon(failure, inner, run.streams)
                 outcome = Outcome(None, failure, started)
     finally:
         plan.close()
@@ -431,6 +439,8 @@ def _open_command(
     if command.config:
         run = run.configured(command.config)
     source = given.again() if command.value is ... else Once(command.value)
+    if type(source) is not Once:
+        run.streams.append((getattr(source, "source", source), None, None))
     return open_step(command.node, source, run, kw, command.tag)
 
 
@@ -447,7 +457,7 @@ async def _execute(
     try:
         result = await value_step(command.node, value, inner, kw, command.tag)
     except Exception as error:
-        await abandon(self, error, inner)
+        await abandon(error, inner, run.streams)
         return Outcome(None, error)
     finally:
         await close_streams(inner)

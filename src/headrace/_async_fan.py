@@ -32,7 +32,8 @@ _END = object()
 async def settle(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel what still runs and wait for all of it, even while being cancelled oneself."""
     cancelled: asyncio.CancelledError | None = None
-    left = [task for task in tasks if not task.done()]
+    done = list(tasks)
+    left = [task for task in done if not task.done()]
     for task in left:
         task.cancel()
     while left:
@@ -41,6 +42,9 @@ async def settle(tasks: Iterable[asyncio.Task[Any]]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
         left = [task for task in left if not task.done()]
+    for task in done:
+        if not task.cancelled():
+            task.exception()  # looked at: the first failure is the one that is raised
     if cancelled is not None:
         raise cancelled
 
@@ -172,7 +176,6 @@ class _Tee:
         self._changed = _Signal()
         self._pulling = False
         self._end: BaseException | None = None
-        self.failure: BaseException | None = None  # of the source
 
     def reader(self, index: int) -> Any:
         reader = self._read(index)
@@ -203,17 +206,10 @@ class _Tee:
         pairs = zip(self._queues, self._begun, strict=True)
         return any(begun and len(queue) >= BEHIND for queue, begun in pairs)
 
-    async def _next(self) -> Any:
-        try:
-            return await anext(self._source, _END)
-        except Exception as error:
-            self.failure = error
-            raise
-
     async def _pull(self) -> None:
         self._pulling = True
         try:
-            chunk = await self._next()
+            chunk = await anext(self._source, _END)
             await self._push(chunk)
             if chunk is _END:
                 self._end = StopAsyncIteration()
@@ -331,7 +327,7 @@ async def _tasked(
         works.append((drained, _same, run.fork()))
         works[-1][2].streams.append((drained, None, None))
     async with alent(run.gate):
-        tasks = [asyncio.create_task(_lane(self, s, w, r, hub, tee)) for s, w, r in works]
+        tasks = [asyncio.create_task(_lane(self, s, w, r, hub, run.streams)) for s, w, r in works]
         outputs = hub.outputs()
         try:
             if once:
@@ -369,7 +365,7 @@ def _same(chunk: Any) -> Any:
 
 
 async def _lane(
-    self: Any, stream: AsyncIterator[Any], wrap: Any, run: Run, hub: _Hub, tee: _Tee | None
+    self: Any, stream: AsyncIterator[Any], wrap: Any, run: Run, hub: _Hub, up: list[Any]
 ) -> None:
     failure: BaseException | None = None
     try:
@@ -378,10 +374,10 @@ async def _lane(
                 await hub.put(wrap(chunk))
             await close_streams(run)
     except asyncio.CancelledError as error:
-        await abandon(self, error, run)
+        await abandon(error, run, up)
         raise
     except BaseException as error:
-        await abandon(self, error, run, None if tee is None else tee.failure)
+        await abandon(error, run, up)
         failure = error
     finally:
         hub.ended(failure)

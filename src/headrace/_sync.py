@@ -43,14 +43,13 @@ def fold_source(source: Any) -> Any:
 class Heard:
     """A source that keeps what went by and can be asked to begin; used where a run is observed."""
 
-    __slots__ = ("_fold", "_ready", "_source", "failure", "seen")
+    __slots__ = ("_fold", "_ready", "_source", "seen")
 
     def __init__(self, source: Any) -> None:
         self._fold = source.fold if type(source) is Folded else None
         self._source = iter(source)
         self._ready: list[Any] = []
         self.seen: list[Any] = []
-        self.failure: Exception | None = None
 
     def prime(self) -> None:
         """Pull the first chunk, so that what feeds a step starts before the step does."""
@@ -64,13 +63,7 @@ class Heard:
     def __next__(self) -> Any:
         if self._ready:
             return self._ready.pop()
-        try:
-            chunk = next(self._source)
-        except StopIteration:
-            raise
-        except Exception as error:
-            self.failure = error
-            raise
+        chunk = next(self._source)
         self.seen.append(chunk)
         return chunk
 
@@ -153,7 +146,7 @@ def open_step(
         node, run, kw = node._unwrap(run, kw)
     stream: Iterator[Any]
     if run.observed:
-        stream = tap(node, node._in_open, source, run.child(node, tag), kw)
+        stream = tap(node, node._in_open, source, run.child(node, tag), kw, run.streams)
     else:
         stream = node._in_open(source, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
@@ -167,7 +160,7 @@ def value_step(
     while node._transparent:
         node, run, kw = node._unwrap(run, kw)
     if run.observed:
-        return tap_value(node, node._in_value, value, run.child(node, tag), kw)
+        return tap_value(node._in_value, value, run.child(node, tag), kw, run.streams)
     return node._in_value(value, run, kw)
 
 
@@ -179,24 +172,37 @@ def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY
         inner.streams.append((stream, node, frame_of(stream)))
         result = fold_chunks(node._fold, list(stream))
     except BaseException as error:
-        abandon(node, error, inner)
+        abandon(error, inner, run.streams)
         raise
     close_streams(inner)
     return result
 
 
-def abandon(
-    node: Any, error: BaseException, run: Run, innocent: BaseException | None = None
-) -> None:
-    """Note which step below `node` failed, while its streams are known, and close them. A failure
-    that came in with the input (`innocent`) is for somebody else to note."""
-    if isinstance(error, Exception) and error is not innocent:
-        locate(error, node, run.streams, run._name if run.node is node else None)
+def abandon(error: BaseException, run: Run, up: list[Any]) -> None:
+    """Close what a failed run opened; the frames go up, to the root that will name the step."""
+    frames = [(None, node, frame) for _, node, frame in run.streams if frame is not None]
+    try:
+        close_streams(run, error)
+    finally:
+        up.extend(frames)
+
+
+def end_root(node: Any, error: BaseException, run: Run) -> None:
+    """A root failed: say in a note which step it was, and close everything."""
+    if isinstance(error, Exception):
+        locate(error, node, run.streams, run._name)
     close_streams(run, error)
 
 
 def tap(
-    node: Any, opener: Any, source: Any, run: Run, kw: Mapping[str, Any], *, prime: bool = True
+    node: Any,
+    opener: Any,
+    source: Any,
+    run: Run,
+    kw: Mapping[str, Any],
+    up: list[Any],
+    *,
+    prime: bool = True,
 ) -> Iterator[Any]:
     """Open an observed step: its events around its chunks. What it opens is its run's to close.
 
@@ -205,7 +211,7 @@ def tap(
     heard = None if type(source) is Once else Heard(source)
     stream = opener(source if heard is None else heard, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
-    return _tapped(node, stream, heard, source, run, prime)
+    return _tapped(node, stream, heard, source, run, up, prime)
 
 
 def _tapped(
@@ -214,6 +220,7 @@ def _tapped(
     heard: Heard | None,
     source: Any,
     run: Run,
+    up: list[Any],
     prime: bool,
 ) -> Iterator[Any]:
     if heard is not None and prime:
@@ -230,14 +237,14 @@ def _tapped(
         close_streams(run)
     except BaseException as error:
         try:
-            abandon(node, error, run, None if heard is None else heard.failure)
+            abandon(error, run, up)
         finally:  # what is below has ended by now
             run.stopped(error, fold_partial(node._fold, chunks))
         raise
     run.ended(source.value if heard is None else heard.value(), output)
 
 
-def tap_value(node: Any, valuer: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
+def tap_value(valuer: Any, value: Any, run: Run, kw: Mapping[str, Any], up: list[Any]) -> Any:
     """Invoke an observed step: its events around its value."""
     run.started(value)
     try:
@@ -245,7 +252,7 @@ def tap_value(node: Any, valuer: Any, value: Any, run: Run, kw: Mapping[str, Any
         close_streams(run)
     except BaseException as error:
         try:
-            abandon(node, error, run)
+            abandon(error, run, up)
         finally:
             run.stopped(error, None)
         raise
@@ -291,11 +298,11 @@ def stream_root(
         own.streams.append((source, None, None))
     try:
         if run.observed:
-            yield from tap(node, node._open, source, run, kw, prime=False)
+            yield from tap(node, node._open, source, run, kw, own.streams, prime=False)
         else:
             yield from node._open(source, run, kw)
     except BaseException as error:
-        abandon(node, error, own, error if run.observed else None)  # the tap has noted it
+        end_root(node, error, own)
         raise
     close_streams(own)
 
@@ -305,16 +312,17 @@ def value_root(
 ) -> Any:
     """Behind `invoke`."""
     run = begin(node, config)
+    own = run.fork() if run.observed else run  # observed: the tap closes what the run opens
     try:
         if run.observed:
-            result = tap_value(node, node._value, value, run, kw)
+            result = tap_value(node._value, value, run, kw, own.streams)
         else:
             result = node._value(value, run, kw)
     except BaseException as error:
-        abandon(node, error, run, error if run.observed else None)  # the tap has noted it
+        end_root(node, error, own)
         raise
-    if run.streams:
-        close_streams(run)
+    if own.streams:
+        close_streams(own)
     return result
 
 
@@ -369,7 +377,7 @@ def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> Iterato
                     if failure is None:
                         close_streams(inner)
                     else:
-                        abandon(self, failure, inner)
+                        abandon(failure, inner, run.streams)
                 outcome = Outcome(None, failure, started)
     finally:
         plan.close()
@@ -414,6 +422,8 @@ def _open_command(command: Any, given: Replay, run: Run, kw: Mapping[str, Any]) 
     if command.config:
         run = run.configured(command.config)
     source = given.again() if command.value is ... else Once(command.value)
+    if type(source) is not Once:
+        run.streams.append((getattr(source, "source", source), None, None))
     return open_step(command.node, source, run, kw, command.tag)
 
 
@@ -428,7 +438,7 @@ def _execute(self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, 
     try:
         result = value_step(command.node, value, inner, kw, command.tag)
     except Exception as error:
-        abandon(self, error, inner)
+        abandon(error, inner, run.streams)
         return Outcome(None, error)
     finally:
         close_streams(inner)

@@ -181,7 +181,6 @@ class _Tee:
         self._pulling = False
         self._stopped = False
         self._end: BaseException | None = None
-        self.failure: BaseException | None = None  # of the source
 
     def reader(self, index: int) -> Any:
         reader = self._read(index)
@@ -229,7 +228,7 @@ class _Tee:
         try:
             chunk = next(self._source, _END)
         except BaseException as error:
-            end = self.failure = error
+            end = error
         else:
             end = self._pushed(chunk)
         with self._turn:
@@ -392,7 +391,7 @@ def _threaded(
         works.append((_drained(tee.reader(lanes - 1)), _same, run.fork()))
     with lent(run.gate):
         for stream, wrap, inner in works:
-            _threads.submit(partial(_lane, self, stream, wrap, inner, hub, tee))
+            _threads.submit(partial(_lane, self, stream, wrap, inner, hub, run.streams))
         try:
             if once:
                 yield from _pushed(self, machines, source)
@@ -421,9 +420,7 @@ def _same(chunk: Any) -> Any:
     return chunk
 
 
-def _lane(
-    self: Any, stream: Iterator[Any], wrap: Any, run: Run, hub: _Hub, tee: _Tee | None
-) -> None:
+def _lane(self: Any, stream: Iterator[Any], wrap: Any, run: Run, hub: _Hub, up: list[Any]) -> None:
     failure: BaseException | None = None
     try:
         with lane(run.gate):
@@ -438,6 +435,6 @@ def _lane(
     except _LeftError:
         failure = None
     except BaseException as error:
-        abandon(self, error, run, None if tee is None else tee.failure)
+        abandon(error, run, up)
         failure = error
     hub.ended(failure)

@@ -23,7 +23,7 @@ from laws.colours import COLOURS, both_drivers
 from laws.ledger import Recorder, Source
 from laws.registry import ENTRIES
 
-N = 150
+N = 300
 LAW = 2.2
 
 CASES = [
