@@ -67,6 +67,10 @@ class Heard:
         self.seen.append(chunk)
         return chunk
 
+    def as_source(self) -> Any:
+        """For the step that reads it: with the fold that the source brought."""
+        return self if self._fold is None else Folded(self, self._fold)
+
     def value(self) -> Any:
         return fold_partial(self._fold, self.seen)
 
@@ -209,7 +213,8 @@ def tap(
     With `prime` its input begins before it does, as the steps of a chain do; a root comes first.
     """
     heard = None if type(source) is Once else Heard(source)
-    stream = opener(source if heard is None else heard, run, kw)
+    given = source if heard is None else heard.as_source()
+    stream = opener(given, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
     return _tapped(node, stream, heard, source, run, up, prime)
 

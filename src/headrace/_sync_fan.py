@@ -427,14 +427,12 @@ def _lane(self: Any, stream: Iterator[Any], wrap: Any, run: Run, hub: _Hub, up: 
             try:
                 for chunk in stream:
                     hub.put(wrap(chunk))
-            finally:
-                close = getattr(stream, "close", None)
-                if close is not None:
-                    close()
                 close_streams(run)
+            except BaseException as error:
+                abandon(error, run, up)
+                raise
     except _LeftError:
         failure = None
     except BaseException as error:
-        abandon(error, run, up)
         failure = error
     hub.ended(failure)

@@ -219,9 +219,13 @@ COMBINED_OUTPUT: dict[str, Callable[..., str]] = {
 # ---- trees --------------------------------------------------------------------------------------
 
 
-def trees(leaf_kinds: Any = tuple(LEAF_OUTPUT), combinators: Any = tuple(COMBINE)) -> Any:
+def trees(
+    leaf_kinds: Any = tuple(LEAF_OUTPUT),
+    combinators: Any = tuple(COMBINE),
+    numbers: Any = (1, 2, 3, 4),
+) -> Any:
     """A strategy for trees."""
-    leaves = st.tuples(st.sampled_from(leaf_kinds), st.integers(1, 4))
+    leaves = st.tuples(st.sampled_from(leaf_kinds), st.sampled_from(numbers))
 
     def extend(parts: Any) -> Any:
         shapes = [st.tuples(st.just("sequence"), parts, parts)]

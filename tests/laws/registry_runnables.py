@@ -132,7 +132,9 @@ FANS = [
     ),
     Entry(
         "parallel-streams",
-        lambda: RunnableParallel(a=swapper(), b=RunnablePassthrough(), c=swapper() | each(str.upper)),
+        lambda: RunnableParallel(
+            a=swapper(), b=RunnablePassthrough(), c=swapper() | each(str.upper)
+        ),
         TEXT,
         lambda t: {"a": swapped(t), "b": t, "c": swapped(t).upper()},
         flows=True,
@@ -217,8 +219,8 @@ WRAPPED = [
 CHAINS = [
     Entry("sequence", lambda: RunnableSequence(exclaim, swap, exclaim), TEXT,
           lambda t: swapped(exclaim(t)) + "!"),
-    Entry("sequence-streams", lambda: swapper() | each(str.upper) | RunnablePassthrough() | swapper(),
-          TEXT, lambda t: swapped(swapped(t).upper()), flows=True),
+    Entry("sequence-streams",
+          lambda: swapper() | each(str.upper) | RunnablePassthrough() | swapper(), TEXT, lambda t: swapped(swapped(t).upper()), flows=True),
     Entry("sequence-async", lambda: RunnableGenerator(arelay) | swapper(), TEXT, swapped,
           async_only=True, flows=True),
     Entry("sequence-blocking", lambda: RunnableGenerator(relay) | RunnableGenerator(swap), TEXT,

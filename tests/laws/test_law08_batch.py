@@ -263,8 +263,8 @@ def test_inputs_run_at_the_same_time(colour):
 class Gauge:
     """How many leaf calls are in flight, and the most there were."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, takes: float = 0.0005) -> None:
+        self._lock, self._takes = threading.Lock(), takes
         self.now = self.most = self.calls = 0
 
     def _in(self) -> None:
@@ -279,14 +279,14 @@ class Gauge:
 
     def sync(self, value: Any) -> Any:
         self._in()
-        time.sleep(0.0005)
+        time.sleep(self._takes)
         self._out()
         return value
 
     async def async_(self, value: Any) -> Any:
         self._in()
         try:
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(self._takes)
             return value
         finally:
             self._out()

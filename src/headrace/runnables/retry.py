@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import lru_cache
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -123,7 +124,13 @@ class RunnableRetry(Plan, Runnable[Input, Output]):
 def _waiter(params: tuple[tuple[str, float], ...]) -> Any:
     import tenacity  # only a chain that has failed needs its arithmetic
 
-    return tenacity.wait_exponential_jitter(**dict(params))
+    given = dict(params)
+    if (
+        "initial" in given
+        and "multiplier" in signature(tenacity.wait_exponential_jitter).parameters
+    ):
+        given["multiplier"] = given.pop("initial")  # its name since tenacity 9.2
+    return tenacity.wait_exponential_jitter(**given)
 
 
 makers["retry"] = RunnableRetry.of
