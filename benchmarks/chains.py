@@ -265,7 +265,7 @@ def sum_tool_calls(lib: Library, size: int) -> Job:
 def many_streams(lib: Library, size: int) -> Job:
     message_of, generation_of = lib.messages.AIMessageChunk, lib.outputs.ChatGenerationChunk
     texts = data.texts(data.CROWD_CHUNKS)
-    places = [None] * (data.CROWD_CHUNKS - 1) + ["last"]
+    ends: list[dict[str, str]] = [{}] * (data.CROWD_CHUNKS - 1) + [{"chunk_position": "last"}]
 
     class Sleeping(lib.language_models.BaseChatModel):  # type: ignore[name-defined,misc]
         def _generate(
@@ -276,10 +276,9 @@ def many_streams(lib: Library, size: int) -> Job:
         async def _astream(
             self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any
         ) -> AsyncIterator[Any]:
-            for text, place in zip(texts, places, strict=True):
+            for text, end in zip(texts, ends, strict=True):
                 await asyncio.sleep(data.PAUSE)
-                message = message_of(content=text, chunk_position=place)
-                yield generation_of(message=message)
+                yield generation_of(message=message_of(content=text, **end))
 
         @property
         def _llm_type(self) -> str:

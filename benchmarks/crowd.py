@@ -15,11 +15,12 @@ async def crowd(open_stream: Callable[[], AsyncIterator[Any]], count: int) -> Ga
     seen = Gathered()
 
     async def read() -> None:
-        texts = []
-        before = perf_counter()
+        texts: list[str] = []
+        before = 0.0
         async for text in open_stream():
             now = perf_counter()
-            seen.gaps.append(now - before)
+            if texts:  # the way to the first chunk is no gap between chunks
+                seen.gaps.append(now - before)
             before = now
             texts.append(text)
         seen.texts.append("".join(texts))

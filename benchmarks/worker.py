@@ -18,6 +18,7 @@ from itertools import pairwise
 from time import perf_counter, process_time
 from typing import Any
 
+from . import data
 from .jobs import PACKAGES, Gathered, Job, job_for
 from .workloads import BY_NAME, Workload
 
@@ -120,12 +121,13 @@ def measure_crowd(contender: str, workload: Workload) -> dict[str, float]:
         seen = await job.go(None)
         return seen, process_time() - cpu, perf_counter() - wall
 
+    chunks = sizes[0] * data.CROWD_CHUNKS
     found: list[dict[str, float]] = []
     for _ in range(FEWEST if sizes is workload.sizes else 1):
         seen, cpu, wall = asyncio.run(run())
         gaps = sorted(seen.gaps)
         gap = gaps[len(gaps) * 99 // 100]
-        found.append({"seconds": wall, "gap": gap * 1e3, "cpu": cpu / len(gaps) * 1e6})
+        found.append({"seconds": wall, "gap": gap * 1e3, "cpu": cpu / chunks * 1e6})
     return {key: min(one[key] for one in found) for key in found[0]}
 
 

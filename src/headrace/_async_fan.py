@@ -166,8 +166,13 @@ class _Tee:
     """
 
     def __init__(
-        self, source: Any, readers: int, push: Callable[[Any], Coroutine[Any, Any, None]]
+        self,
+        source: Any,
+        readers: int,
+        push: Callable[[Any], Coroutine[Any, Any, None]],
+        gate: Gate | None,
     ) -> None:
+        self._gate = gate
         self._fold = source.fold if type(source) is Folded else None
         self._source = source.__aiter__()
         self._push = push
@@ -195,7 +200,8 @@ class _Tee:
                         return
                     raise self._end
                 elif self._pulling or self._full():
-                    await self._changed.wait()
+                    async with alent(self._gate):  # what is waited for may need the permit
+                        await self._changed.wait()
                 else:
                     await self._pull()
         finally:  # one that reads no more holds nobody back
@@ -228,7 +234,8 @@ class _Tee:
 class _Hub:
     """Where lanes put outputs and the consumer takes them; at most `AHEAD` wait here."""
 
-    def __init__(self, lanes: int) -> None:
+    def __init__(self, lanes: int, gate: Gate | None) -> None:
+        self._gate = gate
         self._room = _Signal()
         self._ready = _Signal()
         self._outputs: deque[Any] = deque()
@@ -237,7 +244,8 @@ class _Hub:
 
     async def put(self, output: Any) -> None:
         while len(self._outputs) >= AHEAD:
-            await self._room.wait()
+            async with alent(self._gate):  # the consumer may need this lane's permit
+                await self._room.wait()
         self._outputs.append(output)
         self._ready.notify()
 
@@ -313,8 +321,8 @@ async def _tasked(
     once = type(source) is Once
     # Where machines hear a stream, a lane of their own sees to it that it is read to its end.
     lanes = len(waiting) + (1 if machines and not once else 0)
-    hub = _Hub(lanes)
-    tee = None if once else _Tee(source, lanes, partial(_push, machines, hub))
+    hub = _Hub(lanes, run.gate)
+    tee = None if once else _Tee(source, lanes, partial(_push, machines, hub), run.gate)
     works = []
     for index, branch in enumerate(waiting):
         inner = run.fork()

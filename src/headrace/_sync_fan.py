@@ -171,7 +171,10 @@ class _Tee:
     of it. A reader that has begun is at most `BEHIND` chunks behind the one in front.
     """
 
-    def __init__(self, source: Any, readers: int, push: Callable[[Any], None]) -> None:
+    def __init__(
+        self, source: Any, readers: int, push: Callable[[Any], None], gate: Gate | None
+    ) -> None:
+        self._gate = gate
         self._fold = source.fold if type(source) is Folded else None
         self._source = iter(source)
         self._push = push
@@ -205,18 +208,27 @@ class _Tee:
 
     def _must_pull(self, index: int) -> bool:
         """Wait for a chunk, the end, or the turn to pull (True)."""
-        queue = self._queues[index]
         with self._turn:
             self._begun[index] = True
             self._turn.notify_all()
-            while not queue and self._end is None:
-                if self._stopped:
-                    raise _LeftError
-                if not self._pulling and not self._full():
-                    self._pulling = True
-                    return True
+            now = self._look(index)
+        if now is not None:
+            return now
+        with lent(self._gate), self._turn:  # what is waited for may need this lane's permit
+            while (now := self._look(index)) is None:
                 self._turn.wait()
+            return now
+
+    def _look(self, index: int) -> bool | None:
+        """Whether it is this reader's turn to pull; None if it has to wait."""
+        if self._queues[index] or self._end is not None:
             return False
+        if self._stopped:
+            raise _LeftError
+        if self._pulling or self._full():
+            return None
+        self._pulling = True
+        return True
 
     def _full(self) -> bool:
         pairs = zip(self._queues, self._begun, strict=True)
@@ -256,7 +268,8 @@ class _Tee:
 class _Hub:
     """Where lanes put outputs and the consumer takes them; at most `AHEAD` wait here."""
 
-    def __init__(self, lanes: int) -> None:
+    def __init__(self, lanes: int, gate: Gate | None) -> None:
+        self._gate = gate
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._ready = threading.Condition(self._lock)
@@ -269,14 +282,21 @@ class _Hub:
 
     def put(self, output: Any) -> None:
         with self._lock:
+            if len(self._outputs) < AHEAD or self._stopped:
+                self._append(output)
+                return
+        with lent(self._gate), self._lock:  # the consumer may need this lane's permit
+            self._blocked += 1
             while len(self._outputs) >= AHEAD and not self._stopped:
-                self._blocked += 1
                 self._room.wait()
-                self._blocked -= 1
-            if self._stopped:
-                raise _LeftError
-            self._outputs.append(output)
-            self._ready.notify()
+            self._blocked -= 1
+            self._append(output)
+
+    def _append(self, output: Any) -> None:
+        if self._stopped:
+            raise _LeftError
+        self._outputs.append(output)
+        self._ready.notify()
 
     def ended(self, failure: BaseException | None) -> None:
         with self._lock:
@@ -379,8 +399,8 @@ def _threaded(
     once = type(source) is Once
     # Where machines hear a stream, a lane of their own sees to it that it is read to its end.
     lanes = len(waiting) + (1 if machines and not once else 0)
-    hub = _Hub(lanes)
-    tee = None if once else _Tee(source, lanes, partial(_push, machines, hub))
+    hub = _Hub(lanes, run.gate)
+    tee = None if once else _Tee(source, lanes, partial(_push, machines, hub), run.gate)
     works = []
     for index, branch in enumerate(waiting):
         inner = run.fork()

@@ -44,7 +44,7 @@ LEAF_OUTPUT: dict[str, Callable[[str, int], str]] = {
 }
 PORTABLE_LEAVES = ("lambda", "generator", "spell", "pass", "told")
 """Leaves that mean the same in both libraries."""
-ONE_CALL = ("lambda", "told", "invoke-door", "each")
+ONE_CALL = ("lambda", "pass", "told", "invoke-door", "each")
 """Leaves whose bomb goes off whatever chunk it is laid at."""
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import runnables
 from headrace.events import RunEnded
 from laws.colours import SYNC, both_drivers, every_colour
+from laws.effort import examples
 from laws.events import check_events, root_end
 from laws.kinds import cut_text, texts
 from laws.ledger import Recorder
@@ -17,7 +18,7 @@ from laws.programs import build, output, trees
 
 
 @every_colour
-@settings(max_examples=30)
+@examples(30)
 @given(tree=trees(), text=texts, data=st.data())
 def test_programs_give_what_was_worked_out(colour, tree, text, data):
     pieces = cut_text(text, data.draw)
@@ -33,7 +34,7 @@ def test_programs_give_what_was_worked_out(colour, tree, text, data):
 
 
 @both_drivers
-@settings(max_examples=30)
+@examples(30)
 @given(tree=trees(), text=texts)
 def test_observed_programs_report_what_they_give(colour, tree, text):
     expected = output(tree, text)
@@ -55,7 +56,7 @@ def test_observed_programs_report_what_they_give(colour, tree, text):
     colour.run(body)
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(tree=trees(), text=texts)
 def test_every_step_of_a_stream_reports_its_own_merge(tree, text):
     """What a run's chunks add up to is what its end event says, for each run below the root too."""

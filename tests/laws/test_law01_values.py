@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from headrace.errors import AsyncOnlyError
 from headrace.events import RunEnded
 from laws.colours import ASYNC, COLOURS, SYNC, Colour, every_colour
+from laws.effort import examples
 from laws.entry import Entry
 from laws.events import check_events, root_end, roots
 from laws.ledger import Recorder
@@ -18,7 +19,7 @@ from laws.registry import ENTRIES
 
 every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=repr)
 # Inputs are tiny and few: shrinking a failure would cost more than it tells.
-few = settings(max_examples=4, phases=[Phase.explicit, Phase.generate])
+few = examples(4, phases=[Phase.explicit, Phase.generate])
 
 
 def runs_in(entry: Entry, colour: Colour) -> bool:

@@ -13,13 +13,14 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import runnables
 from headrace.events import RunCancelled, RunEnded
 from headrace.runnables import RunnableGenerator, RunnableLambda, RunnablePassthrough
 from laws.colours import ASYNC, Colour
+from laws.effort import examples
 from laws.events import check_events, root_end
 from laws.kinds import texts
 from laws.ledger import LEDGER, Recorder, Source
@@ -87,7 +88,7 @@ def test_cancelling_at_every_turn(entry, way):
     ASYNC.run(body)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     tree=trees(),
     text=texts,

@@ -10,13 +10,14 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import runnables
 from headrace.events import RunCancelled, RunEnded
 from headrace.runnables import RunnableGenerator, RunnableLambda, RunnablePassthrough
 from laws.colours import COLOURS, END, SYNC, both_drivers, every_colour
+from laws.effort import examples
 from laws.events import check_events, root_end
 from laws.kinds import texts
 from laws.ledger import LEDGER, Recorder, Source
@@ -121,7 +122,7 @@ def test_closing_at_once_while_branches_are_at_work(entry, colour):
 
 
 @both_drivers
-@settings(max_examples=40)
+@examples(40)
 @given(tree=trees(), text=texts, taken=st.integers(0, 9), observed=st.booleans())
 def test_closing_programs_at_any_chunk(colour, tree, text, taken, observed):
     expected = output(tree, text)

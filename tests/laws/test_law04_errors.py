@@ -3,11 +3,14 @@ a note that names the path of the step it came from."""
 
 from __future__ import annotations
 
+import _thread
 import asyncio
+import threading
+import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import runnables
@@ -20,6 +23,7 @@ from headrace.runnables import (
     each,
 )
 from laws.colours import COLOURS, END, SYNC, Colour, both_drivers, every_colour
+from laws.effort import examples
 from laws.events import check_events, root_end
 from laws.kinds import texts
 from laws.ledger import LEDGER, Recorder, Source
@@ -122,7 +126,7 @@ def test_a_failing_neighbour_is_named(entry, colour, where):
 
 
 @every_colour
-@settings(max_examples=40)
+@examples(40)
 @given(tree=trees(), text=texts, observed=st.booleans(), way=st.sampled_from(["stream", "invoke"]),
        data=st.data())  # fmt: skip
 def test_a_bomb_anywhere_in_a_program(colour, tree, text, observed, way, data):
@@ -140,8 +144,9 @@ def test_a_bomb_anywhere_in_a_program(colour, tree, text, observed, way, data):
             failed = [e for e in seen.events if isinstance(e, RunFailed)]
             assert all(e.error is bomb.error for e in failed)
         said = notes(bomb.error)
-        # A step that a function returned may be named by that function.
-        assert f"{kind}-{number}" in said or "returns" in said, f"notes: {said!r}"
+        # A step that a function returned or called may be named by that function.
+        names = (f"{kind}-{number}", "returns", "calls", "streams")
+        assert any(name in said for name in names), f"notes: {said!r}"
 
     colour.run(body)
 
@@ -378,6 +383,37 @@ def test_an_async_body_that_raises_cancelled_error_by_itself():
                 doors.invoke(chain, "a")
 
     ASYNC.run(body)
+
+
+INTERRUPTED = {
+    "parallel": lambda slow: RunnableParallel(a=slow, b=slow),
+    "map": lambda slow: RunnableLambda(lambda x: [x, x]) | slow.map(),
+    "assign": lambda slow: RunnableLambda(lambda x: {"k": x}) | RunnablePassthrough.assign(z=slow),
+    "lambda": lambda slow: RunnablePassthrough() | slow,
+}
+
+
+@both_drivers
+@pytest.mark.parametrize("way", ["invoke", "stream", "batch", "as_completed"])
+@pytest.mark.parametrize("graph", INTERRUPTED)
+def test_ctrl_c_while_branches_are_at_work(graph, way, colour):
+    """KeyboardInterrupt comes out, once what is at work has ended; nothing new is begun."""
+
+    def slow(value: Any) -> Any:
+        with LEDGER.body("slow"):
+            time.sleep(0.03)
+            return value
+
+    def body(doors: Any) -> None:
+        given = ["a", "b"] if way in ("batch", "as_completed") else "a"
+        ctrl_c = threading.Timer(0.012, _thread.interrupt_main)
+        with pytest.raises(KeyboardInterrupt):
+            ctrl_c.start()
+            getattr(doors, way)(INTERRUPTED[graph](RunnableLambda(slow)), given)
+        ctrl_c.join()
+        assert not LEDGER.still_open, f"still at work: {LEDGER.still_open}"
+
+    colour.run(body)
 
 
 def test_the_traceback_shows_the_user_s_line():

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import runnables
@@ -20,6 +20,7 @@ from headrace.runnables import (
     RunnablePassthrough,
 )
 from laws.colours import END, both_drivers, every_colour
+from laws.effort import examples
 from laws.events import check_events
 from laws.kinds import texts
 from laws.ledger import LEDGER, Recorder
@@ -82,7 +83,7 @@ def _check_outputs(shape: str, fates: list[str], outputs: dict[int, Any], fated:
 
 @every_colour
 @pytest.mark.parametrize("shape", ["leaf", "retry", "chain", "parallel"])
-@settings(max_examples=8)
+@examples(8)
 @given(fates=st.lists(FATES, max_size=8), limit=st.none() | st.integers(1, 3))
 def test_outputs_stand_where_their_inputs_stood(shape, colour, fates, limit):
     inputs = list(enumerate(fates))
@@ -102,7 +103,7 @@ def test_outputs_stand_where_their_inputs_stood(shape, colour, fates, limit):
 
 
 @every_colour
-@settings(max_examples=15)
+@examples(15)
 @given(tree=trees(), inputs=st.lists(texts, max_size=4), limit=st.none() | st.integers(1, 3))
 def test_programs_in_a_batch(tree, inputs, limit, colour):
     def body(doors: Any) -> None:

@@ -1,0 +1,18 @@
+"""How hard the property tests try: LAWS_EFFORT=20 makes them draw twenty times as many examples.
+
+The numbers in the tests keep the folder under a minute; a nightly run can afford more.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from hypothesis import settings
+
+EFFORT = float(os.environ.get("LAWS_EFFORT", "1"))
+
+
+def examples(number: int, **other: Any) -> settings:
+    """Hypothesis settings with so many examples, times the effort."""
+    return settings(max_examples=max(1, round(number * EFFORT)), **other)
