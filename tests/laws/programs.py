@@ -177,7 +177,7 @@ def _streams(ns: Any, inner: Any) -> Any:
                 async for chunk in stream:
                     yield chunk
 
-    return ns.RunnableGenerator(call, acall)
+    return ns.RunnableGenerator(call, acall, name="streams")
 
 
 def _sequence(ns: Any, *parts: Any) -> Any:

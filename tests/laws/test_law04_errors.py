@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from headrace import runnables
 from headrace.events import RunFailed
 from headrace.runnables import (
+    RunnableChunkwise,
     RunnableGenerator,
     RunnableLambda,
     RunnableParallel,
@@ -181,17 +182,35 @@ def _bad(value: Any) -> Any:
     raise ValueError(value)
 
 
+def _bad_chunks(chunks: Any) -> Any:
+    for chunk in chunks:
+        yield _bad(chunk)
+
+
+async def _abad_chunks(chunks: Any) -> Any:
+    async for chunk in chunks:
+        yield _bad(chunk)
+
+
+BAD = {
+    "lambda": lambda: RunnableLambda(_bad, name="bad"),
+    "each": lambda: RunnableChunkwise(_bad, name="bad"),
+    "generator": lambda: RunnableGenerator(_bad_chunks, _abad_chunks, name="bad"),
+}
+
+
 @both_drivers
 @pytest.mark.parametrize("observed", [False, True])
 @pytest.mark.parametrize("way", ["stream", "invoke"])
+@pytest.mark.parametrize("leaf", BAD)
 @pytest.mark.parametrize("graph", PATHS)
-def test_the_note_names_the_path(graph, way, observed, colour):
+def test_the_note_names_the_path(graph, leaf, way, observed, colour):
     make, path = PATHS[graph]
 
     def body(doors: Any) -> None:
         seen = Recorder()
         with pytest.raises(ValueError) as info:
-            chain = make(RunnableLambda(_bad, name="bad"))
+            chain = make(BAD[leaf]())
             getattr(doors, way)(chain, "text", seen.config if observed else None)
         assert path in notes(info.value), f"notes: {notes(info.value)!r}"
         if observed:
