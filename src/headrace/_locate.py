@@ -32,6 +32,8 @@ def _steps_of(error: BaseException, streams: list[Any]) -> Iterator[Any]:
             yield opened[id(frame)]
         else:
             owner = frame.f_locals.get("self")
+            if not hasattr(type(owner), "_in_open"):  # a machine knows whose it is
+                owner = getattr(owner, "step_of", None)
             if hasattr(type(owner), "_in_open"):
                 yield owner
         traceback = traceback.tb_next

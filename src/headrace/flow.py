@@ -100,12 +100,13 @@ class Machine(Protocol):
 
 
 class Stepped:
-    """The machine of a function from chunk to chunk."""
+    """The machine of a function from chunk to chunk; `step_of`: whose, for errors to name."""
 
-    __slots__ = ("step",)
+    __slots__ = ("step", "step_of")
 
-    def __init__(self, step: Callable[[Any], Any]) -> None:
+    def __init__(self, step: Callable[[Any], Any], step_of: Any = None) -> None:
         self.step = step
+        self.step_of = step_of
 
     def feed(self, chunk: Any) -> Iterable[Any]:
         return (self.step(chunk),)

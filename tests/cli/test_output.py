@@ -100,7 +100,7 @@ def test_explain(here, folder):
     lines = out.splitlines()
     assert lines[0].split(maxsplit=1) == ["RunnableSequence", "streams"]
     assert lines[1].split(maxsplit=2) == ["1:", "shout", "waits for its whole input"]
-    assert "write a generator function" in lines[2]
+    assert "make it a generator function" in lines[2]
     assert lines[3].split() == ["2:", "lower", "streams"]
     code, out, err = here("explain", "steps.py:chain", "--json")
     assert (code, err) == (0, "")

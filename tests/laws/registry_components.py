@@ -278,7 +278,7 @@ CHAINS = [
           lambda d: {"a": [1, 23]}, fold=last),
     Entry("retrieval", lambda: {"x": Finder().with_config(run_name="Docs") | (
         lambda docs: docs[0].page_content), "y": RunnablePassthrough()} | _chat() | EchoModel()
-        | StrOutputParser(), TEXT, lambda t: f"{t} and {t}"),
+        | StrOutputParser(), TEXT, lambda t: f"{t} and {t}", fans=2),
     Entry("model-map", lambda: (_fake() | StrOutputParser()).map(),
           Kind("texts", st.lists(texts, min_size=1, max_size=3), lambda v, draw: [v],
                lambda: cycle([["a"]]), lambda n: [["ab"] for _ in range(n)]),

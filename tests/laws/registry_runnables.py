@@ -229,7 +229,7 @@ CHAINS = [
     Entry("sequence-doors", lambda: OnlyTransform() | OnlyInvoke() | OnlyStream(), TEXT,
           lambda t: exclaim(swapped(t))),
     Entry("sequence-diamond", lambda: swapper() | {"a": swapper(), "b": exclaim} | joined, TEXT,
-          lambda t: swapped(swapped(t)) + "|" + exclaim(swapped(t))),
+          lambda t: swapped(swapped(t)) + "|" + exclaim(swapped(t)), fans=2),
     Entry("sequence-pick", lambda: {"x": RunnablePassthrough(), "y": swapper()}
           | RunnablePassthrough.assign(z=RunnablePick("y") | swapper()).pick("z"), TEXT,
           lambda t: swapped(swapped(t)), flows=True, fans=5),

@@ -229,7 +229,6 @@ DIFFERENCES = [
         ["AB", "."],
         ["A", "B", "."],
     ),
-    Difference("batch-by-step", batches_of_a_step, [["a", "b"]], []),
 ]
 
 

@@ -32,7 +32,7 @@ cases = pytest.mark.parametrize(("entry", "colour"), CASES, ids=repr)
 endless_cases = pytest.mark.parametrize(
     ("entry", "colour"), [(e, c) for e, c in CASES if e.flows], ids=repr
 )
-PIECES = 5
+PIECES = 4
 
 
 def quiet(source: Source, stream: Any) -> None:

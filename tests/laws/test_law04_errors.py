@@ -7,6 +7,7 @@ import _thread
 import asyncio
 import threading
 import time
+from itertools import product
 from typing import Any
 
 import pytest
@@ -105,10 +106,9 @@ def bomb_at(at: int, error: BaseException) -> Any:
 
 
 @cases
-@pytest.mark.parametrize("where", ["before", "after"])
-def test_a_failing_neighbour_is_named(entry, colour, where):
+def test_a_failing_neighbour_is_named(entry, colour):
     def body(doors: Any) -> None:
-        for at in (0, 1, 3):
+        for where, at in product(("before", "after"), (0, 1, 3)):
             for way in ("stream", "transform", "invoke"):
                 error = ValueError(f"{where} {at}")
                 bomb = bomb_at(at, error)

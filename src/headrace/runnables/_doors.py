@@ -38,6 +38,13 @@ def native(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def batches(node: Any, door: str) -> bool:
+    """Whether a step, seen through bindings, has a user's own `batch` (or `abatch`)."""
+    while node._transparent:
+        node = node._children()[0][1]
+    return inspect.getattr_static(type(node), door) not in _native
+
+
 def overridden(cls: type) -> frozenset[str]:
     """The doors for which `cls` has a user's method."""
     found = {door: inspect.getattr_static(cls, door, None) for door in DOORS}

@@ -112,6 +112,7 @@ class Runnable(Node, Generic[Input, Output]):
 
     # ------------------------------------------------------------- several inputs
 
+    @native
     def batch(
         self,
         inputs: list[Input],
@@ -134,6 +135,7 @@ class Runnable(Node, Generic[Input, Output]):
             keep_errors=return_exceptions,
         )
 
+    @native
     async def abatch(
         self,
         inputs: list[Input],

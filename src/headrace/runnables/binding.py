@@ -159,7 +159,7 @@ def _batch_door(name: str) -> Callable[..., Any]:
 
     door.__name__ = name
     door.__doc__ = getattr(Runnable, name).__doc__
-    return door
+    return native(door)
 
 
 for _name in DOORS:

@@ -293,9 +293,9 @@ class RunnableChunkwise(Each, Runnable[Input, Output]):
 
     def _branch_machine(self, fold: Any, run: Run, tag: str | None) -> Machine | None:
         if not run.observed:
-            return Stepped(self._stepper(run))
+            return Stepped(self._stepper(run), self)
         inner = run.child(self, tag)
-        return Tapped(Stepped(self._stepper(inner)), inner, None, fold)
+        return Tapped(Stepped(self._stepper(inner), self), inner, None, fold)
 
     def _kind_name(self) -> str:
         return "each"

@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from .. import _async, _sync
+from .._locate import locate
 from ..errors import ConfigError
 from ..flow import EMPTY, Folded, Machine, Piped, Tapped
 from ..run import Run
 from ..shapes import Flow, Kwargs, Node, in_a_row
-from ._doors import no_sync_body
+from ._doors import native, no_sync_body
+from ._stages import Staged, joined, stages
 from .base import Input, Output, Runnable, makers
 from .coerce import coerce_to_runnable
+from .configs import get_config_list
 
 
 class RunnableSequence(Runnable[Input, Output]):
@@ -122,6 +125,58 @@ class RunnableSequence(Runnable[Input, Output]):
         return value
 
     # ------------------------------------------------------------- several inputs
+
+    @native
+    def batch(
+        self,
+        inputs: list[Input],
+        config: Any = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Output]:
+        """As everywhere; a step with a user's own `batch` gets all inputs in one call."""
+        cut = stages(self.steps, "batch")
+        if len(cut) == 1:
+            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+        made = [joined(stage, RunnableSequence) for stage in cut]
+        staged = Staged(inputs, get_config_list(config, len(inputs)), return_exceptions)
+        try:
+            for stage, given, configs, kw in staged.calls(made, kwargs):
+                staged.take(stage.batch(given, configs, return_exceptions=return_exceptions, **kw))
+        except Exception as error:
+            locate(error, self, [])
+            raise
+        return staged.values
+
+    @native
+    async def abatch(
+        self,
+        inputs: list[Input],
+        config: Any = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[Output]:
+        """`batch`, async; a step with a user's own `abatch` gets all inputs in one call."""
+        cut = stages(self.steps, "abatch")
+        if len(cut) == 1:
+            return await super().abatch(
+                inputs, config, return_exceptions=return_exceptions, **kwargs
+            )
+        made = [joined(stage, RunnableSequence) for stage in cut]
+        staged = Staged(inputs, get_config_list(config, len(inputs)), return_exceptions)
+        try:
+            for stage, given, configs, kw in staged.calls(made, kwargs):
+                staged.take(
+                    await stage.abatch(given, configs, return_exceptions=return_exceptions, **kw)
+                )
+        except Exception as error:
+            locate(error, self, [])
+            raise
+        return staged.values
+
+    # ------------------------------------------------------------- as a machine
 
     def _branch_machine(self, fold: Any, run: Run, tag: str | None) -> Machine | None:
         if type(self)._in_open is not type(self)._open:
