@@ -98,14 +98,17 @@ def test_explain(here, folder):
     code, out, err = here("explain", "steps.py:chain")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].split(maxsplit=1) == ["RunnableSequence", "streams"]
+    assert lines[0].split(maxsplit=1) == [
+        "RunnableSequence",
+        "waits for its whole input",
+    ]
     assert lines[1].split(maxsplit=2) == ["1:", "shout", "waits for its whole input"]
     assert "make it a generator function" in lines[2]
     assert lines[3].split() == ["2:", "lower", "streams"]
     code, out, err = here("explain", "steps.py:chain", "--json")
     assert (code, err) == (0, "")
     assert [(step["name"], step["kind"]) for step in json.loads(out)] == [
-        ("RunnableSequence", "streams"),
+        ("RunnableSequence", "barrier"),
         ("shout", "barrier"),
         ("lower", "streams"),
     ]

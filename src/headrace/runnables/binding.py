@@ -106,7 +106,7 @@ class RunnableBinding(Runnable[Input, Output]):
         )
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
-        named = name or self.config.get("run_name") or self.name
+        named = name or self.config.get("run_name")
         return self.bound.get_name(suffix, name=named)  # type: ignore[no-any-return]
 
     def _children(self) -> Sequence[tuple[str | None, Node]]:

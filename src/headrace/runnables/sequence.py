@@ -138,7 +138,9 @@ class RunnableSequence(Runnable[Input, Output]):
         """As everywhere; a step with a user's own `batch` gets all inputs in one call."""
         cut = stages(self.steps, "batch")
         if len(cut) == 1:
-            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+            return super().batch(  # type: ignore[no-any-return]
+                inputs, config, return_exceptions=return_exceptions, **kwargs
+            )
         made = [joined(stage, RunnableSequence) for stage in cut]
         staged = Staged(inputs, get_config_list(config, len(inputs)), return_exceptions)
         try:
@@ -161,7 +163,7 @@ class RunnableSequence(Runnable[Input, Output]):
         """`batch`, async; a step with a user's own `abatch` gets all inputs in one call."""
         cut = stages(self.steps, "abatch")
         if len(cut) == 1:
-            return await super().abatch(
+            return await super().abatch(  # type: ignore[no-any-return]
                 inputs, config, return_exceptions=return_exceptions, **kwargs
             )
         made = [joined(stage, RunnableSequence) for stage in cut]
