@@ -24,7 +24,7 @@ from .run import Run
 __all__ = ["AHEAD", "default_workers", "fan_out", "gather"]
 
 AHEAD = 32  # outputs that branches may be ahead of a paused consumer
-BEHIND = 8  # chunks of input that a branch may be behind the one that has read most
+BEHIND = 32  # chunks of input that a branch may be behind the one that has read most
 _END = object()
 
 
@@ -172,7 +172,7 @@ class _Tee:
     """
 
     def __init__(
-        self, source: Any, readers: int, push: Callable[[Any], None], gate: Gate | None
+        self, source: Any, readers: int, push: Callable[[Any], None] | None, gate: Gate | None
     ) -> None:
         self._gate = gate
         self._fold = source.fold if type(source) is Folded else None
@@ -182,6 +182,7 @@ class _Tee:
         self._begun = [False] * readers
         self._turn = threading.Condition()
         self._pulling = False
+        self._held = 0  # readers that wait because another one is too far behind
         self._stopped = False
         self._end: BaseException | None = None
 
@@ -211,13 +212,21 @@ class _Tee:
         with self._turn:
             self._begun[index] = True
             self._turn.notify_all()
-            now = self._look(index)
-        if now is not None:
-            return now
-        with lent(self._gate), self._turn:  # what is waited for may need this lane's permit
-            while (now := self._look(index)) is None:
+            now = self._look(index) if self._gate is not None else self._waited(index)
+        if now is None:
+            with lent(self._gate), self._turn:  # what is waited for may need this lane's permit
+                now = self._waited(index)
+        return now
+
+    def _waited(self, index: int) -> bool:
+        now = self._look(index)
+        if now is None:
+            self._held += 1
+            while now is None:
                 self._turn.wait()
-            return now
+                now = self._look(index)
+            self._held -= 1
+        return now
 
     def _look(self, index: int) -> bool | None:
         """Whether it is this reader's turn to pull; None if it has to wait."""
@@ -242,7 +251,7 @@ class _Tee:
         except BaseException as error:
             end = error
         else:
-            end = self._pushed(chunk)
+            end = self._pushed(chunk) if self._push is not None else None
         with self._turn:
             self._pulling = False
             if end is not None or chunk is _END:
@@ -250,11 +259,12 @@ class _Tee:
             else:
                 for queue in self._queues:
                     queue.append(chunk)
-            self._turn.notify_all()
+            if self._held:
+                self._turn.notify_all()
 
     def _pushed(self, chunk: Any) -> BaseException | None:
         try:
-            self._push(chunk)
+            self._push(chunk)  # type: ignore[misc]
         except BaseException as error:
             return error
         return None
@@ -275,6 +285,7 @@ class _Hub:
         self._ready = threading.Condition(self._lock)
         self._outputs: deque[Any] = deque()
         self._blocked = 0
+        self._hungry = False
         self._lanes = lanes
         self._stopped = False
         self._failure: BaseException | None = None
@@ -282,21 +293,31 @@ class _Hub:
 
     def put(self, output: Any) -> None:
         with self._lock:
-            if len(self._outputs) < AHEAD or self._stopped:
-                self._append(output)
+            if self._gate is None and len(self._outputs) >= AHEAD:
+                self._wait_for_room()
+            if len(self._outputs) < AHEAD and not self._stopped:
+                self._outputs.append(output)
+                if self._hungry:
+                    self._hungry = False
+                    self._ready.notify()
                 return
         with lent(self._gate), self._lock:  # the consumer may need this lane's permit
-            self._blocked += 1
-            while len(self._outputs) >= AHEAD and not self._stopped:
-                self._room.wait()
-            self._blocked -= 1
+            self._wait_for_room()
             self._append(output)
+
+    def _wait_for_room(self) -> None:
+        while len(self._outputs) >= AHEAD and not self._stopped:
+            self._blocked += 1
+            self._room.wait()
+            self._blocked -= 1
 
     def _append(self, output: Any) -> None:
         if self._stopped:
             raise _LeftError
         self._outputs.append(output)
-        self._ready.notify()
+        if self._hungry:
+            self._hungry = False
+            self._ready.notify()
 
     def ended(self, failure: BaseException | None) -> None:
         with self._lock:
@@ -309,22 +330,21 @@ class _Hub:
 
     def outputs(self) -> Iterator[Any]:
         """Until every lane has ended; a lane's failure comes after what was put before it."""
-        outputs = self._outputs
         while True:
-            while outputs:
-                output = outputs.popleft()
-                if self._blocked and len(outputs) <= AHEAD // 2:
-                    with self._lock:
-                        self._room.notify_all()
-                yield output
             with self._lock:
-                if outputs:
-                    continue
-                if self._failure is not None:
-                    raise self._failure
-                if not self._lanes:
+                while not self._outputs and self._failure is None and self._lanes:
+                    self._hungry = True
+                    self._ready.wait()
+                outputs, self._outputs = self._outputs, deque()
+                if self._blocked:
+                    self._room.notify_all()
+                failure, over = self._failure, not self._lanes
+            yield from outputs
+            if not outputs:
+                if failure is not None:
+                    raise failure
+                if over:
                     return
-                self._ready.wait()
 
     def stop(self) -> None:
         """Tell the lanes that nobody listens and wait until the last one has ended.
@@ -400,7 +420,11 @@ def _threaded(
     # Where machines hear a stream, a lane of their own sees to it that it is read to its end.
     lanes = len(waiting) + (1 if machines and not once else 0)
     hub = _Hub(lanes, run.gate)
-    tee = None if once else _Tee(source, lanes, partial(_push, machines, hub), run.gate)
+    tee = (
+        None
+        if once
+        else _Tee(source, lanes, partial(_push, machines, hub) if machines else None, run.gate)
+    )
     works = []
     for index, branch in enumerate(waiting):
         inner = run.fork()

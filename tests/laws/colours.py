@@ -278,3 +278,7 @@ every_colour = pytest.mark.parametrize("colour", COLOURS, ids=repr)
 """Runs a test once per colour, given as the argument `colour`."""
 both_drivers = pytest.mark.parametrize("colour", [SYNC, ASYNC], ids=repr)
 """The same for the two drivers only, where the others could not differ."""
+sync_colours = pytest.mark.parametrize(
+    "colour", [colour for colour in COLOURS if colour is not ASYNC], ids=repr
+)
+"""The three that call the sync doors."""

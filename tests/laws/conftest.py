@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from laws import watchdog
+from laws import effort, watchdog
 
 
 @pytest.fixture(autouse=True)
 def bounded(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that runs no body of its own (see `colours.py`) is still not allowed to hang."""
-    with watchdog.watched(request.node.nodeid):
+    limit = watchdog.LIMIT * max(1.0, effort.EFFORT)
+    with watchdog.watched(request.node.nodeid, limit):
         yield
 
 

@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from headrace.errors import AsyncOnlyError
 from headrace.events import RunEnded
-from laws.colours import ASYNC, COLOURS, SYNC, Colour, every_colour
+from laws.colours import ASYNC, COLOURS, SYNC, Colour, sync_colours
 from laws.effort import examples
 from laws.entry import Entry
 from laws.events import check_events, root_end, roots
 from laws.ledger import Recorder
 from laws.registry import ENTRIES
 
-every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=repr)
 # Inputs are tiny and few: shrinking a failure would cost more than it tells.
 few = examples(4, phases=[Phase.explicit, Phase.generate])
 
@@ -101,11 +100,9 @@ def test_cutting_the_input_changes_nothing(entry, colour, data):
     colour.run(body)
 
 
-@every_entry
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.sensitive], ids=repr)
 def test_a_chunkwise_step_sees_the_chunks_as_they_come(entry):
     """What law 2 leaves out is left out for a reason: these entries do depend on the cut."""
-    if not entry.sensitive:
-        return
     outputs = {
         entry.merged(SYNC.run(lambda d, p=pieces: d.transform(entry.make(), p)))
         for pieces in (["abc"], ["a", "bc"])
@@ -113,11 +110,8 @@ def test_a_chunkwise_step_sees_the_chunks_as_they_come(entry):
     assert len(outputs) == 2
 
 
-@every_entry
+@pytest.mark.parametrize("entry", [e for e in ENTRIES if not e.async_only], ids=repr)
 def test_an_empty_input_stream_is_the_same_in_both_colours(entry):
-    if entry.async_only:
-        return
-
     def body(doors: Any) -> Any:
         try:
             return "chunks", list(map(entry.view, doors.transform(entry.make(), [])))
@@ -127,11 +121,9 @@ def test_an_empty_input_stream_is_the_same_in_both_colours(entry):
     assert SYNC.run(body) == ASYNC.run(body)
 
 
-@every_colour
+@sync_colours
 @pytest.mark.parametrize("entry", [e for e in ENTRIES if e.async_only], ids=repr)
 def test_a_sync_call_of_an_async_only_step_says_so_when_the_stream_opens(entry, colour):
-    if colour.asynchronous:
-        return
     pulled = []
 
     def feed() -> Any:

@@ -9,6 +9,7 @@ left, no thread is at work, each started run has one terminal event, and the tas
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing
 from itertools import product
 from typing import Any
@@ -19,7 +20,14 @@ from hypothesis import strategies as st
 
 from headrace import runnables
 from headrace.events import RunCancelled, RunEnded
-from headrace.runnables import RunnableGenerator, RunnableLambda, RunnablePassthrough
+from headrace.runnables import (
+    RunnableGenerator,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+    RunnablePick,
+    each,
+)
 from laws.colours import ASYNC, Colour
 from laws.effort import examples
 from laws.events import check_events, root_end
@@ -53,6 +61,10 @@ async def cancelled_after(turns: int, job: Any, again: int | None = None) -> asy
     task = asyncio.ensure_future(job)
     for _ in range(turns):
         await asyncio.sleep(0)
+    return await cancelled(task, again)
+
+
+async def cancelled(task: asyncio.Task[Any], again: int | None) -> asyncio.Task[Any]:
     task.cancel()
     if again is not None:
         for _ in range(again):
@@ -166,6 +178,65 @@ def test_cancelling_what_waits_for_ever(graph, way):
         if way in ("stream", "invoke"):
             check_events(seen.events)
             assert isinstance(root_end(seen.events), RunCancelled)
+
+    ASYNC.run(body)
+
+
+def _tidies_slowly(chunks: Any) -> Any:
+    """A blocking step: an async run has it in a worker thread, and waits for it."""
+    with LEDGER.body("tidies"):
+        try:
+            yield from chunks
+            yield from ["more"] * 1000
+        finally:
+            time.sleep(0.02)
+
+
+TIDYING = {
+    "row": lambda: RunnablePassthrough() | _tidies_slowly | _relays,
+    "parallel before": lambda: RunnableParallel(a=_tidies_slowly, b=_relays) | _relays,
+    "parallel after": lambda: (
+        RunnablePassthrough() | _tidies_slowly | {"a": _relays, "b": RunnablePassthrough()}
+    ),
+    "assign after": lambda: (
+        RunnablePassthrough() | _tidies_slowly | each(lambda c: {"k": c})
+        | RunnablePassthrough.assign(x=_relays, y=RunnablePick("k"))
+    ),
+    "retry": lambda: RunnableGenerator(_tidies_slowly).with_retry() | _relays,
+    "nested": lambda: (
+        RunnablePassthrough() | {"p": {"a": _tidies_slowly, "b": _relays}, "q": _relays}
+    ),
+}  # fmt: skip
+
+
+async def _relays(chunks: Any) -> Any:
+    with LEDGER.body("relays"):
+        async for chunk in chunks:
+            yield chunk
+
+
+@pytest.mark.parametrize("again", [None, 0, 1, 2, 5])
+@pytest.mark.parametrize("graph", TIDYING)
+def test_a_second_cancel_while_the_first_tidies_up(graph, again):
+    """The impatient get no less: it is all closed and all reported when the task is done."""
+
+    def body(doors: Any) -> None:
+        seen = Recorder()
+
+        async def main() -> None:
+            begun = asyncio.Event()
+
+            async def consume() -> None:
+                async with aclosing(TIDYING[graph]().astream("a", seen.config)) as stream:
+                    async for _ in stream:
+                        begun.set()
+
+            task = asyncio.ensure_future(consume())
+            await begun.wait()
+            check(await cancelled(task, again), seen)
+            assert task.cancelled()
+
+        doors.wait(main())
 
     ASYNC.run(body)
 

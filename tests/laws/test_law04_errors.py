@@ -24,7 +24,7 @@ from headrace.runnables import (
     RunnablePassthrough,
     each,
 )
-from laws.colours import COLOURS, END, SYNC, Colour, both_drivers, every_colour
+from laws.colours import COLOURS, END, SYNC, Colour, both_drivers, every_colour, sync_colours
 from laws.effort import examples
 from laws.events import check_events, root_end
 from laws.kinds import texts
@@ -60,7 +60,12 @@ def notes(error: BaseException) -> str:
     return "\n".join(getattr(error, "__notes__", ()))
 
 
-@cases
+# A number or a prompt's dict comes in one piece: there is nothing to fail at later ones.
+@pytest.mark.parametrize(
+    ("entry", "colour"),
+    [(e, c) for e, c in CASES if len(e.kind.pieces(PIECES)) == PIECES],
+    ids=repr,
+)
 def test_a_failing_input_arrives_as_it_is(entry, colour):
     def body(doors: Any) -> None:
         for at in range(PIECES):
@@ -76,9 +81,7 @@ def test_a_failing_input_arrives_as_it_is(entry, colour):
                 if observed:
                     check_failure(seen, error)
 
-    # A whole number or a prompt value comes in one piece, so it fails only at the first.
-    if len(entry.kind.pieces(PIECES)) == PIECES:
-        colour.run(body)
+    colour.run(body)
 
 
 def bomb_at(at: int, error: BaseException) -> Any:
@@ -283,11 +286,8 @@ def test_exceptions_that_mean_something_to_python(graph, error, colour):
     colour.run(body)
 
 
-@every_colour
+@sync_colours
 def test_an_exception_thrown_into_a_stream_ends_it(colour):
-    if colour.asynchronous:
-        return
-
     def body(doors: Any) -> None:
         source = Source("abc")
         chain = RunnableGenerator(bomb_free) | each(str)

@@ -19,7 +19,8 @@ from laws.ledger import LEDGER, Recorder, Source
 from laws.registry import ENTRIES
 from laws.test_law03_closing import quiet
 
-K = 32  # chunks that one branch may be ahead of its consumer
+K = 32  # chunks that a thread may be ahead of its consumer
+FAN_K = 3 * K  # a fan-out: in the consumer's hand, waiting for it, read by the fastest branch
 IN_HAND = 4  # chunks that steps of one branch may have in hand beside that
 
 CASES = [
@@ -70,7 +71,7 @@ def test_a_paused_consumer_holds_its_producers(entry, colour):
                 taken += more
                 quiet(source, stream)
                 # Some chunks of a dict or list give nothing, so up to three in for one out.
-                bound = 3 * taken + K * max(1, entry.fans) + IN_HAND
+                bound = 3 * taken + FAN_K * max(1, entry.fans) + IN_HAND
                 assert source.pulls <= bound, f"{source.pulls} pulled for {taken} taken"
             stream.close()
 

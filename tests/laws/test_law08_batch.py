@@ -19,7 +19,7 @@ from headrace.runnables import (
     RunnableParallel,
     RunnablePassthrough,
 )
-from laws.colours import END, both_drivers, every_colour
+from laws.colours import COLOURS, END, both_drivers, every_colour
 from laws.effort import examples
 from laws.events import check_events
 from laws.kinds import texts
@@ -117,12 +117,16 @@ def test_programs_in_a_batch(tree, inputs, limit, colour):
     colour.run(body)
 
 
-@every_colour
-@pytest.mark.parametrize("entry", [e for e in ENTRIES if e.expect and not e.own], ids=repr)
-def test_every_entry_in_a_batch(entry, colour):
-    if entry.async_only and not colour.asynchronous:
-        return
+CASES = [
+    (e, c)
+    for c in COLOURS
+    for e in ENTRIES
+    if e.expect and not e.own and (c.asynchronous or not e.async_only)
+]
 
+
+@pytest.mark.parametrize(("entry", "colour"), CASES, ids=repr)
+def test_every_entry_in_a_batch(entry, colour):
     def body(doors: Any) -> None:
         inputs = [entry.kind.sample(n) for n in (2, 3, 5)]
         expected = [entry.expect(value) for value in inputs]
