@@ -23,8 +23,8 @@ from .run import Run
 
 __all__ = ["AHEAD", "default_workers", "fan_out", "gather"]
 
-AHEAD = 32  # outputs that branches may be ahead of a paused consumer
-BEHIND = 32  # chunks of input that a branch may be behind the one that has read most
+AHEAD = 40  # outputs that branches may be ahead of a paused consumer
+BEHIND = 40  # chunks of input that a branch may be behind the one that has read most
 _END = object()
 
 
@@ -194,9 +194,9 @@ class _Tee:
         queue = self._queues[index]
         try:
             while True:
-                if queue:
+                while queue:
                     yield queue.popleft()
-                elif self._must_pull(index):
+                if self._must_pull(index):
                     self._pull()
                 elif not queue:
                     if isinstance(self._end, StopIteration):
@@ -469,8 +469,9 @@ def _lane(self: Any, stream: Iterator[Any], wrap: Any, run: Run, hub: _Hub, up: 
     try:
         with lane(run.gate):
             try:
+                put = hub.put
                 for chunk in stream:
-                    hub.put(wrap(chunk))
+                    put(wrap(chunk))
                 close_streams(run)
             except BaseException as error:
                 abandon(error, run, up)

@@ -24,7 +24,7 @@ from laws.ledger import Recorder, Source
 from laws.registry import ENTRIES
 from laws.registry_components import JSON
 
-N = 64
+N = 40
 LAW = 2.2
 
 CASES = [
@@ -95,7 +95,7 @@ def test_calls_and_events_grow_with_the_chunks(entry, colour):
 
             calls(2)  # what is made once per process is made now
             # A growing JSON list is kept in another form from about a hundred items on.
-            n = 2 * N if entry.kind is JSON else N
+            n = 128 if entry.kind is JSON else N
             # Threads meet more or less often, so where there are some a count may be off by chance.
             factors = []
             while not factors or (factors[-1] > LAW and len(factors) < (4 if entry.fans else 3)):
@@ -229,7 +229,7 @@ def test_a_stream_that_is_consumed_keeps_nothing(graph, colour):
             return most
 
         peak(20)
-        assert peak(900) <= peak(200) + 40_000
+        assert peak(400) <= peak(100) + 30_000
 
     colour.run(body)
 
@@ -248,6 +248,6 @@ def test_memory_of_a_whole_value_grows_with_it(colour):
             return most
 
         peak(10)
-        assert growth(lambda n: peak(10 * n)) <= LAW
+        assert growth(lambda n: peak(4 * n)) <= LAW
 
     colour.run(body)

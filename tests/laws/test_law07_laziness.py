@@ -20,7 +20,7 @@ from laws.registry import ENTRIES
 from laws.test_law03_closing import quiet
 
 K = 32  # chunks that a thread may be ahead of its consumer
-FAN_K = 3 * K  # a fan-out: in the consumer's hand, waiting for it, read by the fastest branch
+FAN_K = 3 * 40  # a fan-out: in the consumer's hand, waiting for it, read by the fastest branch
 IN_HAND = 4  # chunks that steps of one branch may have in hand beside that
 
 CASES = [
