@@ -39,6 +39,9 @@ def main() -> int:
         names = ", ".join(workload.name for workload in WORKLOADS)
         print(f"No workload has {options.only} in its name. There are: {names}")
         return 2
+    if options.markdown and len(chosen) < len(WORKLOADS):
+        print("--markdown writes the whole table: leave --only out.")
+        return 2
     began = perf_counter()
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as cache:
         env = _environment(options.src, cache)

@@ -345,9 +345,11 @@ async def _tasked(
             async for output in outputs:
                 yield output
         finally:
-            await settle(tasks)
-            await outputs.aclose()  # type: ignore[attr-defined]
-            close_machines(machine for machine, _ in machines)
+            try:  # a second cancel comes up when the tasks have ended; the rest is still done
+                await settle(tasks)
+            finally:
+                close_machines(machine for machine, _ in machines)
+                await outputs.aclose()  # type: ignore[attr-defined]
 
 
 async def _push(machines: Sequence[Any], hub: _Hub, chunk: Any) -> None:

@@ -443,8 +443,10 @@ def _threaded(
         finally:
             if tee is not None:
                 tee.stop()
-            hub.stop()
-            close_machines(machine for machine, _ in machines)
+            try:  # what failed in a lane while it closed comes up here; the rest is still done
+                hub.stop()
+            finally:
+                close_machines(machine for machine, _ in machines)
 
 
 def _push(machines: Sequence[Any], hub: _Hub, chunk: Any) -> None:

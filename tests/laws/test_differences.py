@@ -137,19 +137,6 @@ def thread_count_of_an_async_stream(m: Any) -> Any:
     return seen == {threading.current_thread().name}
 
 
-def batches_of_a_step(m: Any) -> Any:
-    """What a user's own `batch` is called with when the step stands in a chain."""
-    seen: list[Any] = []
-
-    class Batched(m.RunnableLambda):  # type: ignore[misc, name-defined]
-        def batch(self, inputs: Any, config: Any = None, **kwargs: Any) -> Any:
-            seen.append(list(inputs))
-            return super().batch(inputs, config, **kwargs)
-
-    (Batched(str.upper) | (lambda text: text)).batch(["a", "b"])
-    return seen
-
-
 class Difference(NamedTuple):
     """A program whose outcome is one thing with langchain-core and another with Headrace."""
 

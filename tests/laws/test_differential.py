@@ -174,6 +174,24 @@ def test_both_give_the_same(program, way, nothing_left_running):
     assert ours == theirs
 
 
+def batches_of_a_step(m: Any) -> Any:
+    """What a user's own `batch` is called with when the step stands in a chain."""
+    seen: list[Any] = []
+
+    class Batched(m.RunnableLambda):  # type: ignore[misc, name-defined]
+        def batch(self, inputs: Any, config: Any = None, **kwargs: Any) -> Any:
+            seen.append(list(inputs))
+            return super().batch(inputs, config, **kwargs)
+
+    (Batched(str.upper) | (lambda text: text)).batch(["a", "b"])
+    return seen
+
+
+def test_a_step_s_own_batch_is_used_by_both():
+    theirs, ours = (batches_of_a_step(m) for m in libraries())
+    assert ours == theirs == [["a", "b"]]
+
+
 @examples(40)
 @given(tree=trees(PORTABLE_LEAVES), text=texts)
 def test_random_programs_stream_the_same_chunks(tree, text):

@@ -71,7 +71,7 @@ def test_a_paused_consumer_holds_its_producers(entry, colour):
                 taken += more
                 quiet(source, stream)
                 # Some chunks of a dict or list give nothing, so up to three in for one out.
-                bound = 3 * taken + FAN_K * max(1, entry.fans) + IN_HAND
+                bound = 3 * taken + (FAN_K * entry.fans or K) + IN_HAND
                 assert source.pulls <= bound, f"{source.pulls} pulled for {taken} taken"
             stream.close()
 
