@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..merge import merge
 from ..messages import AIMessage, AIMessageChunk, BaseMessage, message_chunk_to_message
 from ..outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from ..run import Run
+from ..run import Run, fresh_id
 from ..shapes import Kwargs
 from .base import (
     AsyncModelRunManager,
@@ -119,7 +119,7 @@ class BaseChatModel(BaseLanguageModel[BaseMessage]):
         for chunk in stream:
             message = chunk.message if isinstance(chunk, ChatGenerationChunk) else chunk
             if message.id is None:
-                message.id = ident = ident or f"run-{run.id}"
+                message.id = ident = ident or _id_for(run)
             if chunk is not message and chunk.generation_info:
                 _add_info(message, chunk.generation_info)
             yield message
@@ -132,7 +132,7 @@ class BaseChatModel(BaseLanguageModel[BaseMessage]):
         async for chunk in stream:
             message = chunk.message if isinstance(chunk, ChatGenerationChunk) else chunk
             if message.id is None:
-                message.id = ident = ident or f"run-{run.id}"
+                message.id = ident = ident or _id_for(run)
             if chunk is not message and chunk.generation_info:
                 _add_info(message, chunk.generation_info)
             yield message
@@ -140,11 +140,17 @@ class BaseChatModel(BaseLanguageModel[BaseMessage]):
             yield AIMessageChunk(content="", id=message.id, chunk_position="last")
 
 
+def _id_for(run: Run) -> str:
+    """A message's id: its run's where events tell of that, else one of its own, because models
+    of one unobserved chain share a run."""
+    return f"run-{run.id if run.observed else fresh_id()}"
+
+
 def _answer(result: ChatResult, run: Run) -> BaseMessage:
     generation = result.generations[0]
     message = generation.message
     if message.id is None:
-        message.id = f"run-{run.id}-0"
+        message.id = f"{_id_for(run)}-0"
     if generation.generation_info:
         _add_info(message, generation.generation_info)
     return message
