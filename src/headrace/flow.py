@@ -212,7 +212,6 @@ class Tapped:
 
     def close(self) -> None:
         """The consumer left before the end."""
-        close_machines([self.inner])
         if self.inputs and not self.over:
             self._stopped(GeneratorExit())
 
