@@ -333,17 +333,26 @@ def load(
     # In a thread of its own, where Ctrl-C cannot strike: importing the library would crash, and a
     # server destroyed before its first request can hang. The caller leaves when the load is done.
     loader = threading.Thread(target=job, name="headrace-local-load")
-    _loads.add(ended)
-    loader.start()
     try:
+        _loads.add(ended)
+        loader.start()
         ended.wait()
     except BaseException:
-        ended.wait(_FAREWELL)
+        _see_off(loader, ended)
         raise
     loader.join()
     if failures:
         raise failures[0]
     return made[0]
+
+
+def _see_off(loader: threading.Thread, ended: threading.Event) -> None:
+    """Ctrl-C came while a load was started or under way: leave when nothing of it runs."""
+    ended.wait(_STARTING)
+    if loader.ident is None:  # struck before the system had made the thread: it will never end
+        _loads.discard(ended)
+    else:
+        ended.wait(_FAREWELL)
 
 
 def loaded(
