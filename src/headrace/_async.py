@@ -131,6 +131,8 @@ async def close_streams(run: Run, primary: BaseException | None = None) -> None:
     streams = run.streams
     while streams:
         stream = streams.pop()[0]
+        if getattr(stream, "ag_frame", stream) is None:
+            continue  # an async generator that has ended has nothing to close
         aclose = getattr(stream, "aclose", None)
         try:
             if aclose is not None:

@@ -7,7 +7,7 @@ thread in async runs. Which one is in the tables below.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, ClassVar, TypeAlias
 
 from pydantic import Field
@@ -116,10 +116,12 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
     async def _aone(self, prompt: Any, run: Run, kw: Kwargs) -> Any:
         raise NotImplementedError
 
-    def _chunks(self, stream: Iterator[Any], run: Run) -> Iterator[Any]:
+    def _chunks(self, opened: Callable[[], Iterator[Any]], run: Run) -> Iterator[Any]:
         raise NotImplementedError
 
-    def _achunks(self, stream: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]:
+    def _achunks(
+        self, opened: Callable[[], Awaitable[AsyncIterator[Any]]], run: Run
+    ) -> AsyncIterator[Any]:
         raise NotImplementedError
 
     # ------------------------------------------------------------- values
@@ -142,40 +144,51 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
         return not wish or (wish == "tool_calling" and not kw.get("tools"))
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
-        prompt = self._coerce(_sync.fold_source(source))
-        if "_stream" not in self._bodies or not self._streams_with(kw):
-            yield self._one(prompt, run, kw)
-            return
-        yield from self._streamed(prompt, run, kw)
+        if "_stream" in self._bodies and self._streams_with(kw):
+            return self._chunks(lambda: self._streamed(source, run, kw), run)
+        return self._single(source, run, kw)
 
-    def _streamed(self, prompt: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+    def _single(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        yield self._one(self._coerce(_sync.fold_source(source)), run, kw)
+
+    def _streamed(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        """What the author's `_stream` gives for the source's value."""
+        prompt = self._coerce(_sync.fold_source(source))
         stop, rest = _stop_of(kw)
         manager = ModelRunManager(run, reports=False)
         stream = run.call(self._stream, prompt, stop=stop, run_manager=manager, **rest)  # type: ignore[attr-defined]
         entered = _sync.entered(iter(stream), run)
         run.streams.append((entered, self, None))
-        return self._chunks(entered, run)
+        return entered
 
-    async def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        if not self._streams_with(kw):
+            return self._asingle(source, run, kw)
+        if "_astream" in self._bodies:
+            return self._achunks(lambda: self._astreamed(source, run, kw), run)
+        if "_stream" in self._bodies:
+            return self._athreaded(source, run, kw)
+        return self._asingle(source, run, kw)
+
+    async def _asingle(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        yield await self._avalue(await _async.fold_source(source), run, kw)
+
+    async def _athreaded(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        """The sync stream in a worker thread, its input read here."""
         value = await _async.fold_source(source)
-        wants = self._streams_with(kw)
-        if wants and "_astream" in self._bodies:
-            stop, rest = _stop_of(kw)
-            manager = AsyncModelRunManager(run, reports=False)
-            prompt = self._coerce(value)
-            stream = run.call(self._astream, prompt, stop=stop, run_manager=manager, **rest)  # type: ignore[attr-defined]
-            entered = _async.entered(stream.__aiter__(), run)
-            run.streams.append((entered, self, None))
-            chunks = self._achunks(entered, run)
-        elif wants and "_stream" in self._bodies:
-            prompt = self._coerce(value)
-            chunks = stream_in_thread(self, lambda _: self._streamed(prompt, run, kw), Once(value))
-        else:
-            yield await self._avalue(value, run, kw)
-            return
+        chunks = stream_in_thread(self, lambda s: self._open(s, run, kw), Once(value))
         run.streams.append((chunks, self, None))
         async for chunk in chunks:
             yield chunk
+
+    async def _astreamed(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        prompt = self._coerce(await _async.fold_source(source))
+        stop, rest = _stop_of(kw)
+        manager = AsyncModelRunManager(run, reports=False)
+        stream = run.call(self._astream, prompt, stop=stop, run_manager=manager, **rest)  # type: ignore[attr-defined]
+        entered = _async.entered(stream.__aiter__(), run)
+        run.streams.append((entered, self, None))
+        return entered
 
     def _flow(self) -> Flow:
         streams = self._bodies & {"_stream", "_astream"} and self.disable_streaming is not True

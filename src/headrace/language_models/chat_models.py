@@ -7,7 +7,7 @@ streams, `_stream(…) -> Iterator[ChatGenerationChunk]`, the async twins where 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, ClassVar
 
 from .._bridge import call_in_thread
@@ -113,28 +113,36 @@ class BaseChatModel(BaseLanguageModel[BaseMessage]):
 
     # ------------------------------------------------------------- chunks
 
-    def _chunks(self, stream: Iterator[Any], run: Run) -> Iterator[AIMessageChunk]:
+    def _chunks(self, opened: Callable[[], Iterator[Any]], run: Run) -> Iterator[AIMessageChunk]:
         ident = None
         message: Any = None
-        for chunk in stream:
-            message = chunk.message if isinstance(chunk, ChatGenerationChunk) else chunk
+        for chunk in opened():
+            if isinstance(chunk, ChatGenerationChunk):
+                message = chunk.message
+                if chunk.generation_info:
+                    _add_info(message, chunk.generation_info)
+            else:
+                message = chunk
             if message.id is None:
                 message.id = ident = ident or _id_for(run)
-            if chunk is not message and chunk.generation_info:
-                _add_info(message, chunk.generation_info)
             yield message
         if message is not None and getattr(message, "chunk_position", "last") != "last":
             yield AIMessageChunk(content="", id=message.id, chunk_position="last")
 
-    async def _achunks(self, stream: AsyncIterator[Any], run: Run) -> AsyncIterator[AIMessageChunk]:
+    async def _achunks(
+        self, opened: Callable[[], Awaitable[AsyncIterator[Any]]], run: Run
+    ) -> AsyncIterator[AIMessageChunk]:
         ident = None
         message: Any = None
-        async for chunk in stream:
-            message = chunk.message if isinstance(chunk, ChatGenerationChunk) else chunk
+        async for chunk in await opened():
+            if isinstance(chunk, ChatGenerationChunk):
+                message = chunk.message
+                if chunk.generation_info:
+                    _add_info(message, chunk.generation_info)
+            else:
+                message = chunk
             if message.id is None:
                 message.id = ident = ident or _id_for(run)
-            if chunk is not message and chunk.generation_info:
-                _add_info(message, chunk.generation_info)
             yield message
         if message is not None and getattr(message, "chunk_position", "last") != "last":
             yield AIMessageChunk(content="", id=message.id, chunk_position="last")

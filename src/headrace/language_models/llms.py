@@ -7,7 +7,7 @@ streams, `_stream(…) -> Iterator[GenerationChunk]`; authors of a `BaseLLM` wri
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, ClassVar
 
 from .._bridge import call_in_thread
@@ -91,12 +91,14 @@ class BaseLLM(BaseLanguageModel[str]):
         result = await run.acall(self._agenerate, [prompt], stop=stop, run_manager=manager, **rest)
         return result.generations[0][0].text  # type: ignore[no-any-return]
 
-    def _chunks(self, stream: Iterator[Any], run: Run) -> Iterator[str]:
-        for chunk in stream:
+    def _chunks(self, opened: Callable[[], Iterator[Any]], run: Run) -> Iterator[str]:
+        for chunk in opened():
             yield chunk.text
 
-    async def _achunks(self, stream: AsyncIterator[Any], run: Run) -> AsyncIterator[str]:
-        async for chunk in stream:
+    async def _achunks(
+        self, opened: Callable[[], Awaitable[AsyncIterator[Any]]], run: Run
+    ) -> AsyncIterator[str]:
+        async for chunk in await opened():
             yield chunk.text
 
 

@@ -163,7 +163,7 @@ class BaseMessage:
             self._take(content, content_blocks, more)
         self.id = id if id is None or id.__class__ is str else str(id)
         self.name = name
-        self._more = self._given(more) if more else None
+        self._more = self._given(more) if more and not self._says_nothing(more) else None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -184,6 +184,14 @@ class BaseMessage:
     ) -> None:
         """Set content that is no plain string; a kind may move blocks into `more`."""
         self.content = as_content(content if blocks is None else list(blocks), type(self).__name__)
+
+    @classmethod
+    def _says_nothing(cls, more: dict[str, Any]) -> bool:
+        """Whether all are known fields and None, as much providers' code gives them."""
+        for name, value in more.items():  # noqa: SIM110 - a loop costs a third of `all`
+            if value is not None or name not in cls._rare:
+                return False
+        return True
 
     @classmethod
     def _given(cls, more: dict[str, Any]) -> dict[str, Any] | None:

@@ -25,9 +25,9 @@ from ..flow import Once
 from ..run import Run, begin, current_run
 from ..shapes import Flow, Kwargs, Node
 from . import _doors
+from ._about import About
 from ._doors import native
 from .configs import get_config_list
-from .explain import Explanation, explain
 
 Input = TypeVar("Input", contravariant=True)  # noqa: PLC0105 - the field's names
 Output = TypeVar("Output", covariant=True)  # noqa: PLC0105
@@ -37,7 +37,7 @@ makers: dict[str, Callable[..., Any]] = {}
 """Combinators by name; each file of this package enters its own, so that none imports another."""
 
 
-class Runnable(Node, Generic[Input, Output]):
+class Runnable(About, Generic[Input, Output]):
     """Something that turns an input into an output, at once or chunk by chunk.
 
     `Input` is the type of one input (a whole one; its chunks, for `transform`), `Output` that of
@@ -301,11 +301,6 @@ class Runnable(Node, Generic[Input, Output]):
     def _kind_name(self) -> str:
         """The name of one that was given none."""
         return type(self).__name__.partition("[")[0]
-
-    def explain(self) -> Explanation:
-        """Per step: does it stream, wait for its whole input (and what to write instead) or make
-        the stream. Print it for the text; iterate it for the data."""
-        return explain(self)
 
     def __repr__(self) -> str:
         return f"{self.get_name()}()"
