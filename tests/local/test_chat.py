@@ -17,6 +17,7 @@ from headrace.local import ChatLocal
 from headrace.local.engine import Engine
 from headrace.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 
+WITHIN = 2.0  # seconds; generating on would take ten
 SKY = "What color is the sky?"
 COLORS = {
     "type": "object",
@@ -126,7 +127,7 @@ def test_closing_the_stream_frees_the_slot(model: ChatLocal, engine: Engine):
     assert engine.slots.free == 1
     began = time.monotonic()
     stream.close()
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < WITHIN
     assert (engine.live, engine.slots.free) == (0, 2)
     assert not any(thread.name == "headrace-local" for thread in threading.enumerate())
 
@@ -137,7 +138,7 @@ async def test_aclosing_the_stream_frees_the_slot(model: ChatLocal, engine: Engi
     assert engine.slots.free == 1
     began = time.monotonic()
     await stream.aclose()
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < WITHIN
     assert (engine.live, engine.slots.free) == (0, 2)
 
 
@@ -157,7 +158,7 @@ async def test_cancelling_the_task_frees_the_slot(model: ChatLocal, engine: Engi
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - began < 0.5  # it may have been reading the prompt
+    assert time.monotonic() - began < WITHIN
     assert (engine.live, engine.slots.free) == (0, 2)
 
 

@@ -26,7 +26,8 @@ from headrace.errors import (
 from headrace.local import engine as engine_module
 from headrace.local.engine import Engine, load, loaded
 
-WITHIN = 0.2  # seconds from close() to a free slot
+# Generating on would take several seconds. (It closes in about 10 ms; `make bench` times things.)
+WITHIN = 1.5
 LONG = 2000  # tokens: far more than any test waits for
 
 
@@ -174,7 +175,7 @@ def test_closing_stops_generation_and_frees_the_slot(narrow: Engine):
     # The only slot is free in llama.cpp too: 400 tokens would have taken seconds.
     began = time.monotonic()
     assert narrow.complete(ask("Hi", max_tokens=1))["usage"]["completion_tokens"] == 1
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < WITHIN
 
 
 async def test_aclosing_stops_generation_and_frees_the_slot(narrow: Engine):
@@ -189,7 +190,7 @@ async def test_aclosing_stops_generation_and_frees_the_slot(narrow: Engine):
     began = time.monotonic()
     async with aclosing(narrow.astream(ask("Hi", max_tokens=1))) as stream:
         await anext(stream)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < WITHIN
 
 
 async def test_cancelling_a_task_ends_its_stream(engine: Engine):
@@ -232,7 +233,7 @@ async def test_a_prompt_is_given_up_between_two_batches(engine: Engine, until):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5.0
     assert (engine.live, engine.slots.free) == (0, 2)
 
 
