@@ -6,7 +6,8 @@
 | `raw.py`         | each workload written by hand, without a library                         |
 | `chains.py`      | each workload on the Runnable vocabulary: the same lines for both libraries |
 | `crowd.py`       | the thousand concurrent streams                                          |
-| `jobs.py`        | what a workload is to the clock, and where to find one                   |
+| `jobs.py`        | what a workload is to the clock                                          |
+| `contenders.py`  | who does the work, and where to find a job                               |
 | `worker.py`      | one measurement in a fresh process                                       |
 | `report.py`      | medians, ratios, the table                                               |
 | `__main__.py`    | rounds, contenders in turn, options                                      |

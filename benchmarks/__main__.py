@@ -1,6 +1,6 @@
 """The rounds: each workload by each contender in a fresh process, contenders in turn.
 
-python -m benchmarks                          everything, five rounds (about five minutes)
+python -m benchmarks                          everything, five rounds (about seven minutes)
 python -m benchmarks --only chat --rounds 9   workloads whose name has "chat" in it
 python -m benchmarks --json FILE              every number of every round, too
 python -m benchmarks --markdown               and write the table of docs/benchmarks.md
@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 
-from .jobs import CONTENDERS
+from .contenders import CONTENDERS
 from .report import Found, as_markdown, as_text, notes_of, rows
 from .workloads import WORKLOADS, Workload
 

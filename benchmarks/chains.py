@@ -197,6 +197,64 @@ def batch(lib: Library, size: int) -> Job:
     return Job("value", lambda _: chain.batch(inputs))
 
 
+# ------------------------------------------------------------------ policies
+
+
+async def _always(_: Any) -> bool:
+    return True
+
+
+def policies(kind: str) -> Callable[[Library, int], Job]:
+    """The chain of `steps-3` under a retry, in an arm of a branch, under fallbacks."""
+
+    def job(lib: Library, size: int) -> Job:
+        runnables = lib.runnables
+        bare = Source(lib, data.texts(size)).step | generator(lib) | generator(lib)
+        condition = runnables.RunnableLambda(lambda _: True, _always)
+        branch = runnables.RunnableBranch((condition, bare.with_retry()), generator(lib))
+        chain = branch.with_fallbacks([generator(lib)])
+        return Job(kind, lambda _: getattr(chain, kind)("go"))
+
+    return job
+
+
+def batch_retry(kind: str) -> Callable[[Library, int], Job]:
+    def job(lib: Library, size: int) -> Job:
+        flaky = data.Flaky()
+        step = lib.runnables.RunnableLambda(flaky.call, flaky.acall)
+        chain = step.with_retry(wait_exponential_jitter=False)
+        numbers = list(range(size))
+        door = chain.batch if kind == "value" else chain.abatch
+        return Job(kind, lambda _: door(numbers), flaky.failed.clear)
+
+    return job
+
+
+# ------------------------------------------------------------------ lists
+
+
+def _each(kind: str, step: Callable[[Library], Any]) -> Callable[[Library, int], Job]:
+    def job(lib: Library, size: int) -> Job:
+        chain = step(lib).map()
+        texts = data.texts(size)
+        door = chain.invoke if kind == "value" else chain.ainvoke
+        return Job(kind, lambda _: door(texts))
+
+    return job
+
+
+def each_parser(kind: str) -> Callable[[Library, int], Job]:
+    return _each(kind, lambda lib: lib.output_parsers.StrOutputParser())
+
+
+def each_function(kind: str) -> Callable[[Library, int], Job]:
+    return _each(kind, lambda lib: lib.runnables.RunnableLambda(data.shout, data.ashout))
+
+
+def each_blocking(kind: str) -> Callable[[Library, int], Job]:
+    return _each(kind, lambda lib: lib.runnables.RunnableLambda(data.shout))
+
+
 # ------------------------------------------------------------------ messages
 
 
@@ -321,6 +379,15 @@ JOBS: dict[str, Callable[[Library, int], Job]] = {
     "invoke-lambdas": invoke_lambdas,
     "invoke-chat": invoke_chat,
     "batch": batch,
+    "policies": policies("stream"),
+    "policies-async": policies("astream"),
+    "each": each_parser("value"),
+    "each-async": each_parser("avalue"),
+    "each-function": each_function("value"),
+    "each-function-async": each_function("avalue"),
+    "each-blocking-async": each_blocking("avalue"),
+    "batch-retry": batch_retry("value"),
+    "batch-retry-async": batch_retry("avalue"),
     "build-chunk": build_chunk,
     "add-chunks": add_chunks,
     "add-chunks-read": add_chunks_read,

@@ -51,3 +51,27 @@ def json_pieces(size: int) -> list[str]:
         for number in range(size // 7 + 1)
     ]
     return cut(json.dumps({"countries": countries}), size)
+
+
+def shout(text: str) -> str:
+    return text + "!"
+
+
+async def ashout(text: str) -> str:
+    return text + "!"
+
+
+class Flaky:
+    """A function of a number; every third number fails once and is negated when it works."""
+
+    def __init__(self) -> None:
+        self.failed: set[int] = set()
+
+    def call(self, number: int) -> int:
+        if number % 3 == 0 and number not in self.failed:
+            self.failed.add(number)
+            raise ConnectionError("again")
+        return -number if number in self.failed else number
+
+    async def acall(self, number: int) -> int:
+        return self.call(number)

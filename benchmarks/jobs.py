@@ -1,8 +1,8 @@
 """What a workload is to the clock: something prepared unseen, then timed.
 
 `Job.kind` says how `go` is consumed: `"stream"` and `"astream"` return an (async) iterator that is
-read to its end in a plain `for`, as a user would; `"value"` returns the result itself; `"crowd"` is
-a coroutine that returns a `Gathered`.
+read to its end in a plain `for`, as a user would; `"value"` returns the result itself, `"avalue"` a
+coroutine that gives it; `"crowd"` is a coroutine that returns a `Gathered`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
-
-CONTENDERS = ("raw", "headrace", "langchain-core")
-PACKAGES = {"headrace": "headrace", "langchain-core": "langchain_core"}
 
 
 @dataclass
@@ -44,25 +41,18 @@ class Library:
         return import_module(f"{self._package}.{module}")
 
 
-def job_for(contender: str, workload: str, size: int) -> Job:
-    """The job of one contender; raises KeyError for a workload that it does not have."""
-    if contender == "raw":
-        from .raw import JOBS as RAW
-
-        return RAW[workload](size)
-    from .chains import JOBS
-
-    return JOBS[workload](Library(PACKAGES[contender]), size)
-
-
 def collect(job: Job) -> Any:
     """The result of one repetition: the list of chunks, or the value."""
-    given = job.make()
+    return consume(job, job.make())
+
+
+def consume(job: Job, given: Any) -> Any:
+    """`collect` with what was prepared."""
     if job.kind == "stream":
         return list(job.go(given))
     if job.kind == "astream":
         return asyncio.run(_listed(job.go, given))
-    if job.kind == "crowd":
+    if job.kind in ("avalue", "crowd"):
         return asyncio.run(job.go(given))
     return job.go(given)
 

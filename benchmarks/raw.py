@@ -237,6 +237,161 @@ def batch(size: int) -> Job:
     return Job("value", lambda _: [answer(prompt(values)).content for values in inputs])
 
 
+# ------------------------------------------------------------------ policies
+
+
+def retried(opened: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+    for attempt in range(3):
+        started = False
+        try:
+            for chunk in opened():
+                started = True
+                yield chunk
+            return
+        except Exception:
+            if started or attempt == 2:
+                raise
+
+
+def branched(
+    choose: Callable[[], bool], arm: Callable[[], Iterator[Any]], other: Callable[[], Iterator[Any]]
+) -> Iterator[Any]:
+    for chunk in (arm if choose() else other)():
+        yield chunk
+
+
+def backed_up(
+    opened: Callable[[], Iterator[Any]], other: Callable[[], Iterator[Any]]
+) -> Iterator[Any]:
+    started = False
+    try:
+        for chunk in opened():
+            started = True
+            yield chunk
+    except Exception:
+        if started:
+            raise
+        yield from other()
+
+
+def policies(size: int) -> Job:
+    bare = steps(3)(size).go
+
+    def go(given: Any) -> Iterator[str]:
+        def opened() -> Iterator[str]:
+            return bare(given)  # type: ignore[no-any-return]
+
+        def chosen() -> Iterator[str]:
+            return branched(lambda: True, lambda: retried(opened), opened)
+
+        return backed_up(chosen, opened)
+
+    return Job("stream", go)
+
+
+async def aretried(opened: Callable[[], AsyncIterator[Any]]) -> AsyncIterator[Any]:
+    for attempt in range(3):
+        started = False
+        try:
+            async for chunk in opened():
+                started = True
+                yield chunk
+            return
+        except Exception:
+            if started or attempt == 2:
+                raise
+
+
+async def abranched(
+    choose: Callable[[], bool],
+    arm: Callable[[], AsyncIterator[Any]],
+    other: Callable[[], AsyncIterator[Any]],
+) -> AsyncIterator[Any]:
+    async for chunk in (arm if choose() else other)():
+        yield chunk
+
+
+async def abacked_up(
+    opened: Callable[[], AsyncIterator[Any]], other: Callable[[], AsyncIterator[Any]]
+) -> AsyncIterator[Any]:
+    started = False
+    try:
+        async for chunk in opened():
+            started = True
+            yield chunk
+    except Exception:
+        if started:
+            raise
+        async for chunk in other():
+            yield chunk
+
+
+def policies_async(size: int) -> Job:
+    bare = asteps(3)(size).go
+
+    def go(given: Any) -> AsyncIterator[str]:
+        def opened() -> AsyncIterator[str]:
+            return bare(given)  # type: ignore[no-any-return]
+
+        def chosen() -> AsyncIterator[str]:
+            return abranched(lambda: True, lambda: aretried(opened), opened)
+
+        return abacked_up(chosen, opened)
+
+    return Job("astream", go)
+
+
+def _tried(flaky: data.Flaky, number: int) -> int:
+    for _ in range(2):
+        try:
+            return flaky.call(number)
+        except ConnectionError:
+            continue
+    return flaky.call(number)
+
+
+def batch_retry(size: int) -> Job:
+    flaky = data.Flaky()
+    return Job(
+        "value", lambda _: [_tried(flaky, number) for number in range(size)], flaky.failed.clear
+    )
+
+
+# ------------------------------------------------------------------ lists
+
+
+def text_of(value: str) -> str:
+    return value
+
+
+def each_parser(size: int) -> Job:
+    texts = data.texts(size)
+    return Job("value", lambda _: [text_of(text) for text in texts])
+
+
+def each_function(size: int) -> Job:
+    texts = data.texts(size)
+    return Job("value", lambda _: [data.shout(text) for text in texts])
+
+
+def each_function_async(size: int) -> Job:
+    texts = data.texts(size)
+
+    async def go(_: Any) -> list[str]:
+        return await asyncio.gather(*[data.ashout(text) for text in texts])
+
+    return Job("avalue", go)
+
+
+def each_blocking_async(size: int) -> Job:
+    texts = data.texts(size)
+
+    async def go(_: Any) -> list[str]:
+        return await asyncio.gather(*[asyncio.to_thread(data.shout, text) for text in texts])
+
+    return Job("avalue", go)
+
+
 # ------------------------------------------------------------------ messages
 
 
@@ -325,6 +480,15 @@ JOBS: dict[str, Callable[[int], Job]] = {
     "invoke-lambdas": invoke_lambdas,
     "invoke-chat": invoke_chat,
     "batch": batch,
+    "policies": policies,
+    "policies-async": policies_async,
+    "each": each_parser,
+    "each-async": each_parser,
+    "each-function": each_function,
+    "each-function-async": each_function_async,
+    "each-blocking-async": each_blocking_async,
+    "batch-retry": batch_retry,
+    "batch-retry-async": batch_retry,
     "build-chunk": build_chunk,
     "add-chunks": add_chunks,
     "add-chunks-read": add_chunks_read,

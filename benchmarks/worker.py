@@ -14,16 +14,18 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import count, pairwise
 from time import perf_counter, process_time
 from typing import Any
 
 from . import data
-from .jobs import PACKAGES, Gathered, Job, job_for
+from .contenders import PACKAGES, job_for
+from .jobs import Gathered, Job, consume
 from .workloads import BY_NAME, Workload
 
 BUDGET = 0.3  # seconds of repetitions, shared out among the sizes
 FEWEST, MOST = 3, 400  # repetitions
+FRAMES = 200  # chunks over which frames are counted
 LONG = 1.0  # seconds: what takes longer is repeated no more than it must
 STARTS = 3  # processes started for each import measured
 
@@ -59,10 +61,13 @@ def _drain(job: Job) -> Callable[[Any], Times]:
     return value if job.kind == "value" else stream
 
 
-async def _adrain(go: Callable[[Any], Any], given: Any) -> Times:
+async def _adrain(job: Job, given: Any) -> Times:
     wall, cpu = perf_counter(), process_time()
-    async for _ in go(given):
-        pass
+    if job.kind == "avalue":
+        await job.go(given)
+    else:
+        async for _ in job.go(given):
+            pass
     return process_time() - cpu, perf_counter() - wall
 
 
@@ -70,10 +75,10 @@ def best_of(job: Job, budget: float) -> Times:
     """The best processor time and the best wall of as many repetitions as the budget allows."""
     with asyncio.Runner() as runner:
         drain = _drain(job)
-        if job.kind == "astream":
+        if job.kind in ("astream", "avalue"):
 
             def drain(given: Any) -> Times:
-                return runner.run(_adrain(job.go, given))
+                return runner.run(_adrain(job, given))
 
         given = job.make()
         gc.collect()
@@ -107,7 +112,34 @@ def measure(contender: str, workload: Workload) -> dict[str, float]:
         found[f"{large}/{small}"] = times[large][0] / times[small][0]
     if len(sizes) > 1:
         found["doubling"] = max(value for key, value in found.items() if "/" in key)
+    if workload.beside:
+        job = job_for(contender, workload.beside, sizes[-1])
+        found["over"] = found["cpu"] - best_of(job, BUDGET)[0] / sizes[-1] * 1e6
+        frames = frames_per_chunk(contender, workload.name)
+        found["frames"] = frames - frames_per_chunk(contender, workload.beside)
     return found
+
+
+def frames_per_chunk(contender: str, name: str) -> float:
+    """Python frames entered or resumed in this thread for one chunk more."""
+
+    def frames(size: int) -> int:
+        job, ticks = job_for(contender, name, size), count()
+
+        def profile(frame: Any, event: str, argument: Any) -> None:
+            if event == "call":
+                next(ticks)
+
+        given = job.make()
+        sys.setprofile(profile)
+        try:
+            consume(job, given)
+        finally:
+            sys.setprofile(None)
+        return next(ticks)
+
+    frames(FRAMES)  # what is made once per process is made now
+    return (frames(2 * FRAMES) - frames(FRAMES)) / FRAMES
 
 
 def measure_crowd(contender: str, workload: Workload) -> dict[str, float]:

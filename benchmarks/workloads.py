@@ -40,7 +40,8 @@ class Metric:
 class Workload:
     """`sizes`: how many chunks or calls, each measured by itself. langchain-core gets
     `lc_sizes` and `lc_rounds` where it would take minutes. `result`: in which form the contenders'
-    results are compared in the tests."""
+    results are compared in the tests. `beside`: a workload that does the same without what this one
+    adds; the worker reports the difference."""
 
     name: str
     metrics: tuple[Metric, ...]
@@ -48,6 +49,7 @@ class Workload:
     lc_sizes: tuple[int, ...] | None = None
     lc_rounds: int | None = None
     result: str = "whole"  # "whole", "by key" (the order between branches is free) or "last"
+    beside: str = ""
     note: str = ""
 
 
@@ -74,9 +76,20 @@ def growing(title: str) -> tuple[Metric, ...]:
     )
 
 
+def added(title: str, aim: Aim) -> tuple[Metric, ...]:
+    """A workload beside a bare one: all of it, what it adds in time, and in frames."""
+    return (
+        Metric("cpu", title, "µs/chunk", aim),
+        Metric("over", f"{title}: over the bare chain", "µs/chunk"),
+        Metric("frames", f"{title}: frames added", "per chunk", at_most(3), False),
+    )
+
+
 CHAT = "prompt | fake model | StrOutputParser"
 OWN = "branches: two parsers, a user's parser, passthrough"
 GENERATORS = "branches: four generator functions"
+RETRY = "a function under retry, every third fails once"
+POLICIES = "3 steps under retry, a branch and fallbacks"
 
 WORKLOADS = (
     Workload("steps-3", per("chunk", "stream, 3 steps, pre-built chunks", raw(2))),
@@ -112,6 +125,29 @@ WORKLOADS = (
     Workload("invoke-lambdas", per("call", "invoke, 3 lambdas", faster(40)), sizes=(200,)),
     Workload("invoke-chat", per("call", f"invoke, {CHAT}", faster(20)), sizes=(200,)),
     Workload("batch", per("input", f"batch of 1,000, {CHAT}", faster(20)), sizes=(1_000,)),
+    Workload("policies", added(f"stream, {POLICIES}", faster(10)), beside="steps-3"),
+    Workload("policies-async", added(f"astream, {POLICIES}", faster(10)), beside="steps-3-async"),
+    Workload("each", per("item", "map of 1,000, StrOutputParser", faster(10)), sizes=(1_000,)),
+    Workload(
+        "each-async", per("item", "async map of 1,000, StrOutputParser", faster(10)), sizes=(1_000,)
+    ),
+    Workload("each-function", per("item", "map of 1,000, a function", faster(10)), sizes=(1_000,)),
+    Workload(
+        "each-function-async",
+        per("item", "async map of 1,000, an async function", faster(10)),
+        sizes=(1_000,),
+    ),
+    Workload(
+        "each-blocking-async",
+        per("item", "async map of 1,000, a blocking function (threads)", faster(10)),
+        sizes=(1_000,),
+    ),
+    Workload("batch-retry", per("input", f"batch of 1,000, {RETRY}", faster(10)), sizes=(1_000,)),
+    Workload(
+        "batch-retry-async",
+        per("input", f"abatch of 1,000, {RETRY}", faster(10)),
+        sizes=(1_000,),
+    ),
     Workload(
         "build-chunk", per("chunk", "AIMessageChunk(content=...)", at_most(0.6)), sizes=(5_000,)
     ),

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+import check_floors
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))  # `python -m pytest` has it there, `pytest` has not
 
 from benchmarks import chains, data, raw, report  # noqa: E402
-from benchmarks.jobs import CONTENDERS, collect, job_for  # noqa: E402
-from benchmarks.worker import IMPORTS, best_of, measure  # noqa: E402
+from benchmarks.contenders import CONTENDERS, job_for  # noqa: E402
+from benchmarks.jobs import collect  # noqa: E402
+from benchmarks.worker import IMPORTS, best_of, frames_per_chunk, measure  # noqa: E402
 from benchmarks.workloads import BY_NAME, WORKLOADS, Aim, Metric, Workload  # noqa: E402
 
 SIZE = 9
@@ -79,6 +82,14 @@ def test_every_workload_is_there_for_every_contender() -> None:
     assert len(BY_NAME) == len(WORKLOADS)
 
 
+def test_the_benchmarks_keep_the_rules_of_the_library() -> None:
+    """No import cycle, files and functions of the usual size."""
+    package = ROOT / "benchmarks"
+    names = tuple("" if p.stem == "__init__" else p.stem for p in package.glob("*.py"))
+    report_of = check_floors.check(package, check_floors.Rules(floors=(names,), budgets=()))
+    assert not report_of.problems
+
+
 def test_aims_are_the_ones_promised() -> None:
     aims = {(w.name, m.key): (m.aim.of, m.aim.limit) for w in WORKLOADS for m in w.metrics if m.aim}
     assert aims[("steps-3", "cpu")] == ("raw", 2)
@@ -89,6 +100,9 @@ def test_aims_are_the_ones_promised() -> None:
     assert {aims[(w, "cpu")] for w in TIMED if w.startswith("parallel")} == {("faster", 10)}
     assert aims[("invoke-lambdas", "cpu")] == ("faster", 40)
     assert aims[("invoke-chat", "cpu")] == aims[("batch", "cpu")] == ("faster", 20)
+    combinators = {w for w in TIMED if w.startswith(("policies", "each", "batch-retry"))}
+    assert {aims[(w, "cpu")] for w in combinators} == {("faster", 10)}
+    assert aims[("policies", "frames")] == aims[("policies-async", "frames")] == ("value", 3)
     assert aims[("build-chunk", "cpu")] == ("value", 0.6)
     assert aims[("add-chunks", "cpu")] == aims[("add-chunks-read", "cpu")] == ("value", 1.2)
     assert aims[("crowd", "seconds")] == aims[("crowd", "gap")] == ("raw", 1.5)
@@ -117,6 +131,31 @@ def test_the_best_repetition_counts_and_each_gets_a_preparation_of_its_own() -> 
     cpu, wall = best_of(job, budget=0.0)
     assert min(cpu, wall) > 0
     assert made == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["policies", "policies-async"])
+def test_policies_are_measured_beside_the_bare_chain(name: str) -> None:
+    """A frame for each of the three, by hand and here; all three are at work."""
+    workload = Workload(name, BY_NAME[name].metrics, sizes=(20,), beside=BY_NAME[name].beside)
+    for contender in ("raw", "headrace"):
+        found = measure(contender, workload)
+        assert {metric.key for metric in workload.metrics} <= set(found)
+        assert found["frames"] == 3
+    bare = result("headrace", BY_NAME[workload.beside])
+    assert result("headrace", workload) == bare
+    per_chunk = frames_per_chunk("headrace", workload.beside)
+    assert per_chunk >= 4, "three steps and the root"
+
+
+def test_every_third_item_of_a_retried_batch_fails_once() -> None:
+    flaky = data.Flaky()
+    for contender in CONTENDERS:
+        for name in ("batch-retry", "batch-retry-async"):
+            found = collect(job_for(contender, name, SIZE))
+            assert found == [0, 1, 2, -3, 4, 5, -6, 7, 8]
+    with pytest.raises(ConnectionError):
+        flaky.call(3)
+    assert (flaky.call(3), flaky.call(4)) == (-3, 4)
 
 
 RATIO = Workload("steps-3", (Metric("cpu", "title", "µs", Aim("raw", 2)),))

@@ -29,12 +29,16 @@ from pathlib import Path
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "merge", "_lazy"),
     ("values", "messages", "documents", "outputs", "prompt_values", "jsonstream", "sse", "events"),
-    ("run", "config", "_gate", "_locate", "_threads"),
-    ("flow", "shapes", "_bridge", "_sync", "_sync_fan", "_async", "_async_fan"),
+    ("run", "config", "_awaited", "_gate", "_locate", "_threads"),
+    (
+        *("flow", "shapes", "_bridge", "_sync", "_sync_fan", "_sync_plan"),
+        *("_async", "_async_fan", "_async_plan"),
+    ),
     ("runnables",),
     (
         *("prompts", "output_parsers", "language_models", "tools", "callbacks", "views"),
-        *("retrievers", "vectorstores", "embeddings", "chat_history"),
+        *("retrievers", "vectorstores", "embeddings", "chat_history", "rate_limiters"),
+        *("graph", "tracers"),
     ),
     ("agents", "providers", "local"),
     ("", "serve", "remote", "scale", "explain", "record", "cli"),
@@ -51,7 +55,7 @@ class Rules:
     body_lines: int = 40
     body_lines_hard: int = 60
     # (first floor, last floor, code lines together); docs/decisions/0002-budgets.md says why
-    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3200), (2, 4, 4500))
+    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3300), (2, 3, 3100), (4, 4, 4700))
     # "runnables/base.py" -> why it is longer than file_lines (never than file_lines_hard)
     long_files: Mapping[str, str] = field(default_factory=dict)
     # "runnables/base.py:Runnable.batch" -> why it is longer than body_lines
@@ -60,7 +64,13 @@ class Rules:
     late_imports: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-RULES = Rules()
+RULES = Rules(
+    late_imports={
+        ("runnables.base", "callbacks.listeners"): "`with_listeners` makes observers, a view",
+        ("runnables._about", "graph.build"): "`get_graph` opens a view that lives above",
+        ("runnables.graph", "graph"): "the path at which users look for the graph's classes",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -426,7 +436,8 @@ def main(argv: list[str]) -> int:
     """Check the folder named in `argv`, by default this repository's package."""
     default = Path(__file__).resolve().parent.parent / "src" / "headrace"
     package = Path(argv[0]).resolve() if argv else default
-    report = check(package)
+    # Another folder is held to the same floors, but what is excused is excused here.
+    report = check(package, RULES if package == default else Rules())
     for line in report.problems:
         print(line)
     for line in report.totals:

@@ -9,7 +9,16 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from typing import Any
 
-FIRST = ("index.md", "guide/*", "concepts.md", "differences.md", "benchmarks.md")
+FIRST = (
+    "index.md",
+    "guide/*",
+    "concepts.md",
+    "cli.md",
+    "architecture.md",
+    "from-langchain.md",
+    "differences.md",
+    "benchmarks.md",
+)
 
 
 def place(path: str) -> tuple[int, str, bool, str]:

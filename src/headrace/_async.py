@@ -1,36 +1,28 @@
-"""The async driver: opens, pulls and closes streams, runs plans, taps observed runs.
+"""The async driver: opens, pulls and closes streams, taps observed runs.
 
 Twin of `_sync.py`, the same names in the same order. It executes and never decides: order and
-failure policy live in Plans, what a chunk becomes in Each and Op. Fan-out is in `_async_fan.py`.
+failure policy live in Plans, what a chunk becomes in Each and Op. Fan-out is in `_async_fan.py`,
+plans in `_async_plan.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ._lazy import Lazy
+from ._awaited import await_hooks, settle
 from ._locate import frame_of, locate
 from .flow import (
     EMPTY,
-    Emit,
     Folded,
-    Forward,
+    Late,
     Machine,
     Once,
-    Outcome,
-    Read,
-    Sleep,
     fold_chunks,
+    fold_of,
     fold_partial,
 )
-from .run import Run, _current, begin
-
-if TYPE_CHECKING:
-    import asyncio
-else:
-    asyncio = Lazy("asyncio")
-
+from .run import Run, Waking, _current, begin
 
 _END = object()
 
@@ -47,21 +39,22 @@ async def fold_source(source: Any) -> Any:
 
 
 class Heard:
-    """A source that keeps what went by and can be asked to begin; used where a run is observed."""
+    """A source that keeps what went by and tells its reader's start; used where a run is observed.
 
-    __slots__ = ("_fold", "_ready", "_source", "seen")
+    `late`: the run that reads it, if its start is told when the first chunk is there, so that what
+    feeds a step starts before it; `whole`: when all are there, as its start tells the whole input.
+    Nothing is read before the step asks.
+    """
 
-    def __init__(self, source: Any) -> None:
+    __slots__ = ("_fold", "_late", "_ready", "_source", "_whole", "seen")
+
+    def __init__(self, source: Any, late: Run | None, whole: bool) -> None:
         self._fold = source.fold if type(source) is Folded else None
+        self._late = late
         self._source = source.__aiter__()
         self._ready: list[Any] = []
+        self._whole = whole
         self.seen: list[Any] = []
-
-    async def prime(self) -> None:
-        """Pull the first chunk, so that what feeds a step starts before the step does."""
-        chunk = await anext(self, _END)
-        if chunk is not _END:
-            self._ready.append(chunk)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -69,9 +62,26 @@ class Heard:
     async def __anext__(self) -> Any:
         if self._ready:
             return self._ready.pop()
+        if self._late is not None:
+            return await self._first(self._late)
         chunk = await anext(self._source)
         self.seen.append(chunk)
         return chunk
+
+    async def _first(self, run: Run) -> Any:
+        self._late = known = None
+        try:
+            if self._whole:
+                self._ready = [chunk async for chunk in self][::-1]
+                known = self.value()
+            elif (chunk := await anext(self, _END)) is not _END:
+                self._ready.append(chunk)
+        except BaseException as error:
+            run.starved(error)
+            raise
+        run.wake(known)
+        await settle(run)
+        return await anext(self)
 
     def as_source(self) -> Any:
         """For the step that reads it: with the fold that the source brought."""
@@ -79,43 +89,6 @@ class Heard:
 
     def value(self) -> Any:
         return fold_partial(self._fold, self.seen)
-
-
-class Replay:
-    """A plan's input, readable from its start until a chunk of the output has been handed on."""
-
-    __slots__ = ("_kept", "_keeping", "_source", "failure", "fold", "once")
-
-    def __init__(self, source: Any) -> None:
-        self.once = source if type(source) is Once else None
-        self.fold = source.fold if type(source) is Folded else None
-        self._source = source.__aiter__()
-        self._kept: list[Any] = []
-        self._keeping = True
-        self.failure: BaseException | None = None
-
-    def again(self) -> Any:
-        if self.once is not None:
-            return self.once.again()
-        reader = self._read()
-        return reader if self.fold is None else Folded(reader, self.fold)
-
-    async def _read(self) -> AsyncIterator[Any]:
-        for chunk in list(self._kept):
-            yield chunk
-        try:
-            async for chunk in self._source:
-                if self._keeping:
-                    self._kept.append(chunk)
-                yield chunk
-        except Exception as error:
-            self.failure = error
-            raise
-
-    def forget(self) -> None:
-        """Starting over is no longer possible: keep nothing more."""
-        self._keeping = False
-        self._kept.clear()
 
 
 # ------------------------------------------------------------------ closing
@@ -172,14 +145,21 @@ def open_step(
     node: Any, source: Any, run: Run, kw: Mapping[str, Any] = EMPTY, tag: str | None = None
 ) -> AsyncIterator[Any]:
     """Open a step below `run`, registered for closing; nothing has been pulled yet."""
+    asked = node
     while node._transparent:
         node, run, kw = node._unwrap(run, kw)
+    if node._own_callbacks is not None:
+        run = run.configured({"callbacks": node._own_callbacks})
     stream: AsyncIterator[Any]
     if run.observed:
         stream = tap(node, node._in_aopen, source, run.child(node, tag), kw, run.streams)
     else:
+        if node is not asked:
+            run = run.passed()
         stream = node._in_aopen(source, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
+    if node is not asked and type(stream) is not Late:  # a choice made just now
+        return Late(stream, [fold_of(node, stream, source)])
     return stream
 
 
@@ -187,20 +167,27 @@ async def value_step(
     node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY, tag: str | None = None
 ) -> Any:
     """Invoke a step below `run`."""
+    asked = node
     while node._transparent:
         node, run, kw = node._unwrap(run, kw)
+    if node._own_callbacks is not None:
+        run = run.configured({"callbacks": node._own_callbacks})
     if run.observed:
         return await tap_value(node._in_avalue, value, run.child(node, tag), kw, run.streams)
+    if node is not asked:
+        run = run.passed()
     return await node._in_avalue(value, run, kw)
 
 
 async def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY) -> Any:
     """`ainvoke` as the fold of the stream; what it opened is closed when it returns."""
     inner = run.fork()
+    inner.whole = True
     try:
         stream = node._aopen(Once(value), inner, kw)
         inner.streams.append((stream, node, frame_of(stream)))
-        result = fold_chunks(node._fold, [chunk async for chunk in stream])
+        chunks = [chunk async for chunk in stream]
+        result = fold_chunks(fold_of(node, stream, None), chunks)
     except BaseException as error:
         await abandon(error, inner, run.streams)
         raise
@@ -216,53 +203,74 @@ def tap(
     kw: Mapping[str, Any],
     up: list[Any],
     *,
-    prime: bool = True,
+    root: bool = False,
 ) -> AsyncIterator[Any]:
     """Open an observed step: its events around its chunks. What it opens is its run's to close.
 
-    With `prime` its input begins before it does, as the steps of a chain do; a root comes first.
+    The start of a step that is fed by others is told late (see `Heard`); a root's comes first.
     """
-    heard = None if type(source) is Once else Heard(source)
+    await_hooks(run)
+    once = type(source) is Once
+    Waking(run, source.value if once else None)
+    heard = None if once else Heard(source, None if root else run, node._collects)
     given = source if heard is None else heard.as_source()
-    stream = opener(given, run, kw)
+    try:
+        stream = opener(given, run, kw)
+    except BaseException as error:  # of user code that works when it is called, not when it is read
+        up.extend(run.streams)
+        run.stopped(error, None)
+        raise
     run.streams.append((stream, node, frame_of(stream)))
-    return _tapped(node, stream, heard, source, run, up, prime)
+    fold = fold_of(node, stream, given)
+    tapped = _tapped(fold, stream, heard, source, run, up, once or root)
+    return Late(tapped, stream.told) if type(stream) is Late else tapped
 
 
 async def _tapped(
-    node: Any,
+    fold: Any,
     stream: AsyncIterator[Any],
     heard: Heard | None,
     source: Any,
     run: Run,
     up: list[Any],
-    prime: bool,
+    now: bool,
 ) -> AsyncIterator[Any]:
-    if heard is not None and prime:
-        await heard.prime()
-    run.started(source.value if heard is None else None)
+    if now:
+        run.wake()
+    pending = run.pending
     chunks: list[Any] = []
     report = run.chunk
     try:
+        if pending:
+            await settle(run)
         async for chunk in stream:
             chunks.append(chunk)
             report(chunk)
+            if pending:
+                await settle(run)
             yield chunk
-        output = fold_chunks(node._fold, chunks)
+        output = fold_chunks(fold, chunks)
         await close_streams(run)
     except BaseException as error:
         try:
             await abandon(error, run, up)
         finally:  # what is below has ended by now
-            run.stopped(error, fold_partial(node._fold, chunks))
+            run.stopped(error, fold_partial(fold, chunks))
+            if pending:
+                await settle(run, last=True)
         raise
     run.ended(source.value if heard is None else heard.value(), output)
+    if pending:
+        await settle(run, last=True)
 
 
 async def tap_value(valuer: Any, value: Any, run: Run, kw: Mapping[str, Any], up: list[Any]) -> Any:
     """Invoke an observed step: its events around its value."""
+    await_hooks(run)
     run.started(value)
     try:
+        if run.pending:
+            await settle(run)
         output = await valuer(value, run, kw)
         await close_streams(run)
     except BaseException as error:
@@ -270,8 +278,12 @@ async def tap_value(valuer: Any, value: Any, run: Run, kw: Mapping[str, Any], up
             await abandon(error, run, up)
         finally:
             run.stopped(error, None)
+            if run.pending:
+                await settle(run, last=True)
         raise
     run.ended(value, output)
+    if run.pending:
+        await settle(run, last=True)
     return output
 
 
@@ -313,7 +325,7 @@ async def stream_root(
         own.streams.append((source, None, None))
     try:
         if run.observed:
-            stream = tap(node, node._aopen, source, run, kw, own.streams, prime=False)
+            stream = tap(node, node._aopen, source, run, kw, own.streams, root=True)
         else:
             stream = node._aopen(source, run, kw)
         own.streams.append((stream, node, frame_of(stream)))
@@ -361,111 +373,3 @@ async def run_machine(self: Any, source: Any, machine: Machine) -> AsyncIterator
             yield output
     for output in machine.finish():
         yield output
-
-
-async def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> AsyncIterator[Any]:
-    """Plan, streaming. Costs one frame per chunk; the plan sees none of them."""
-    given = Replay(source)
-    plan = self._plan(run, kw)
-    outcome: Outcome | None = None
-    try:
-        while (command := _next_command(plan, outcome)) is not None:
-            kind = type(command)
-            if kind is Emit:
-                outcome = Outcome(started=True)
-                yield command.chunk
-            elif kind is not Forward:
-                outcome = await _execute(self, command, given, run, kw)
-            else:
-                started, failure = False, None
-                inner = run.fork()
-                try:
-                    stream = _open_command(command, given, inner, kw)
-                    if command.keep is not None:
-                        stream = _kept(stream, command.keep)
-                        inner.streams.append((stream, None, None))
-                    async for chunk in stream:
-                        started = True
-                        given.forget()
-                        yield chunk
-                        break
-                    async for chunk in stream:
-                        yield chunk
-                except Exception as error:
-                    if error is given.failure:
-                        raise
-                    failure = error
-                finally:
-                    if failure is None:
-                        await close_streams(inner)
-                    else:
-                        await abandon(failure, inner, run.streams)
-                outcome = Outcome(None, failure, started)
-    finally:
-        plan.close()
-
-
-async def _kept(stream: AsyncIterator[Any], keep: list[Any]) -> AsyncIterator[Any]:
-    async for chunk in stream:
-        keep.append(chunk)
-        yield chunk
-
-
-async def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
-    """Plan, invoked: the value is what it forwarded or emitted."""
-    given = Replay(Once(value))
-    plan = self._plan(run, kw)
-    outcome: Outcome | None = None
-    results: list[Any] = []
-    try:
-        while (command := _next_command(plan, outcome)) is not None:
-            if type(command) is Emit:
-                outcome = Outcome(started=True)
-                results.append(command.chunk)
-                continue
-            outcome = await _execute(self, command, given, run, kw)
-            if type(command) is Forward and outcome.error is None:
-                results.append(outcome.value)
-                if command.keep is not None:
-                    command.keep.append(outcome.value)
-    finally:
-        plan.close()
-    return fold_chunks(self._fold, results)
-
-
-def _next_command(plan: Any, outcome: Outcome | None) -> Any:
-    try:
-        return plan.send(outcome)
-    except StopIteration:
-        return None
-
-
-def _open_command(
-    command: Any, given: Replay, run: Run, kw: Mapping[str, Any]
-) -> AsyncIterator[Any]:
-    if command.config:
-        run = run.configured(command.config)
-    source = given.again() if command.value is ... else Once(command.value)
-    if type(source) is not Once:
-        run.streams.append((getattr(source, "source", source), None, None))
-    return open_step(command.node, source, run, kw, command.tag)
-
-
-async def _execute(
-    self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any]
-) -> Outcome:
-    if type(command) is Sleep:
-        await asyncio.sleep(command.seconds)
-        return Outcome()
-    if type(command) is Read:
-        return Outcome(await fold_source(given.again()))
-    value = await fold_source(given.again()) if command.value is ... else command.value
-    inner = run.configured(command.config).fork() if command.config else run.fork()
-    try:
-        result = await value_step(command.node, value, inner, kw, command.tag)
-    except Exception as error:
-        await abandon(error, inner, run.streams)
-        return Outcome(None, error)
-    finally:
-        await close_streams(inner)
-    return Outcome(result)

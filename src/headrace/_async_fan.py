@@ -302,12 +302,19 @@ async def _pushed(self: Any, machines: Sequence[Any], source: Any) -> AsyncItera
         close_machines(machine for machine, _ in machines)
 
 
+def _opened(branch: Branch, source: Any, run: Run) -> AsyncIterator[Any]:
+    stream = open_step(branch.node, source, run, tag=branch.tag)
+    if branch.opened is not None:
+        branch.opened(stream)
+    return stream
+
+
 async def _beside(
     self: Any, machines: Sequence[Any], branch: Branch, source: Once, run: Run
 ) -> AsyncIterator[Any]:
-    stream = open_step(branch.node, source.again(), run, tag=branch.tag)
+    stream = _opened(branch, source.again(), run)
     pushed = _pushed(self, machines, source)
-    run.streams.append((pushed, self, None))
+    run.holds(pushed, self)
     async for output in pushed:
         yield output
     wrap = branch.wrap
@@ -329,7 +336,7 @@ async def _tasked(
         given = source.again() if tee is None else tee.reader(index)
         if tee is not None:
             inner.streams.append((given.source if type(given) is Folded else given, None, None))
-        works.append((open_step(branch.node, given, inner, tag=branch.tag), branch.wrap, inner))
+        works.append((_opened(branch, given, inner), branch.wrap, inner))
     if lanes > len(waiting) and tee is not None:
         drained = _drained(tee.reader(lanes - 1))
         works.append((drained, _same, run.fork()))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 from . import _threads
 from ._lazy import Lazy
@@ -55,11 +57,43 @@ class _Finish:
             raise cancelled
 
 
+class _Box:
+    """What threads have for one loop. Waking a loop costs a system call, so of several results that
+    are ready at once only the first wakes it."""
+
+    __slots__ = ("_lock", "_loop", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = ref(loop)
+        self._lock = threading.Lock()
+        self._waiting: list[Callable[[], None]] = []
+
+    def put(self, settle: Callable[[], None]) -> None:
+        with self._lock:
+            self._waiting.append(settle)
+            first = len(self._waiting) == 1
+        loop = self._loop()
+        if first and loop is not None:
+            loop.call_soon_threadsafe(self._emptied)
+
+    def _emptied(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for settle in waiting:
+            settle()
+
+
+_boxes: WeakKeyDictionary[asyncio.AbstractEventLoop, _Box] = WeakKeyDictionary()
+
+
 async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """`function(*args, **kwargs)` in a worker thread, in a copy of this context."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Any] = loop.create_future()
     finish = _Finish(loop)
+    box = _boxes.get(loop)
+    if box is None:
+        box = _boxes[loop] = _Box(loop)
 
     def settle(result: Any, error: BaseException | None) -> None:
         finish.settle()
@@ -79,7 +113,7 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
             failure.__cause__ = error
         except BaseException as error:
             failure = error  # type: ignore[assignment]
-        loop.call_soon_threadsafe(settle, result, failure)
+        box.put(partial(settle, result, failure))
 
     _threads.submit(job)
     try:

@@ -7,14 +7,19 @@ that opened the generator whose frame it is. The innermost such runnable is the 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ._lazy import Lazy
+
+if TYPE_CHECKING:
+    import logging
+else:
+    logging = Lazy("logging")  # needed where an exception refuses its note
 
 __all__ = ["locate", "path_to"]
 
 _MARK = "In step "
-log = logging.getLogger("headrace")
 
 
 def frame_of(stream: Any) -> Any:
@@ -45,7 +50,7 @@ def path_to(root: Any, target: Any) -> str | None:
     seen = set()
     while stack:
         node, path = stack.pop()
-        if node is target:
+        if node is target or node._made_for_a_call(target):
             return path
         if id(node) in seen:
             continue
@@ -68,7 +73,9 @@ def locate(error: BaseException, root: Any, streams: list[Any], name: str | None
     try:
         _locate(error, root, streams, name)
     except Exception:
-        log.debug("No note could be added to %r", type(error), exc_info=True)
+        logging.getLogger("headrace").debug(
+            "No note could be added to %r", type(error), exc_info=True
+        )
 
 
 def _locate(error: BaseException, root: Any, streams: list[Any], name: str | None) -> None:

@@ -1,30 +1,27 @@
-"""The sync driver: opens, pulls and closes streams, runs plans, taps observed runs.
+"""The sync driver: opens, pulls and closes streams, taps observed runs.
 
 Twin of `_async.py`, the same names in the same order. It executes and never decides: order and
-failure policy live in Plans, what a chunk becomes in Each and Op. Fan-out is in `_sync_fan.py`.
+failure policy live in Plans, what a chunk becomes in Each and Op. Fan-out is in `_sync_fan.py`,
+plans in `_sync_plan.py`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ._locate import frame_of, locate
 from .flow import (
     EMPTY,
-    Emit,
     Folded,
-    Forward,
+    Late,
     Machine,
     Once,
-    Outcome,
-    Read,
-    Sleep,
     fold_chunks,
+    fold_of,
     fold_partial,
 )
-from .run import Run, _current, begin
+from .run import Run, Waking, _current, begin
 
 _END = object()
 
@@ -41,21 +38,22 @@ def fold_source(source: Any) -> Any:
 
 
 class Heard:
-    """A source that keeps what went by and can be asked to begin; used where a run is observed."""
+    """A source that keeps what went by and tells its reader's start; used where a run is observed.
 
-    __slots__ = ("_fold", "_ready", "_source", "seen")
+    `late`: the run that reads it, if its start is told when the first chunk is there, so that what
+    feeds a step starts before it; `whole`: when all are there, as its start tells the whole input.
+    Nothing is read before the step asks.
+    """
 
-    def __init__(self, source: Any) -> None:
+    __slots__ = ("_fold", "_late", "_ready", "_source", "_whole", "seen")
+
+    def __init__(self, source: Any, late: Run | None, whole: bool) -> None:
         self._fold = source.fold if type(source) is Folded else None
+        self._late = late
         self._source = iter(source)
         self._ready: list[Any] = []
+        self._whole = whole
         self.seen: list[Any] = []
-
-    def prime(self) -> None:
-        """Pull the first chunk, so that what feeds a step starts before the step does."""
-        chunk = next(self, _END)
-        if chunk is not _END:
-            self._ready.append(chunk)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -63,9 +61,25 @@ class Heard:
     def __next__(self) -> Any:
         if self._ready:
             return self._ready.pop()
+        if self._late is not None:
+            return self._first(self._late)
         chunk = next(self._source)
         self.seen.append(chunk)
         return chunk
+
+    def _first(self, run: Run) -> Any:
+        self._late = known = None
+        try:
+            if self._whole:
+                self._ready = list(self)[::-1]
+                known = self.value()
+            elif (chunk := next(self, _END)) is not _END:
+                self._ready.append(chunk)
+        except BaseException as error:
+            run.starved(error)
+            raise
+        run.wake(known)
+        return next(self)
 
     def as_source(self) -> Any:
         """For the step that reads it: with the fold that the source brought."""
@@ -73,42 +87,6 @@ class Heard:
 
     def value(self) -> Any:
         return fold_partial(self._fold, self.seen)
-
-
-class Replay:
-    """A plan's input, readable from its start until a chunk of the output has been handed on."""
-
-    __slots__ = ("_kept", "_keeping", "_source", "failure", "fold", "once")
-
-    def __init__(self, source: Any) -> None:
-        self.once = source if type(source) is Once else None
-        self.fold = source.fold if type(source) is Folded else None
-        self._source = iter(source)
-        self._kept: list[Any] = []
-        self._keeping = True
-        self.failure: BaseException | None = None
-
-    def again(self) -> Any:
-        if self.once is not None:
-            return self.once.again()
-        reader = self._read()
-        return reader if self.fold is None else Folded(reader, self.fold)
-
-    def _read(self) -> Iterator[Any]:
-        yield from list(self._kept)
-        try:
-            for chunk in self._source:
-                if self._keeping:
-                    self._kept.append(chunk)
-                yield chunk
-        except Exception as error:
-            self.failure = error
-            raise
-
-    def forget(self) -> None:
-        """Starting over is no longer possible: keep nothing more."""
-        self._keeping = False
-        self._kept.clear()
 
 
 # ------------------------------------------------------------------ closing
@@ -146,14 +124,21 @@ def open_step(
     node: Any, source: Any, run: Run, kw: Mapping[str, Any] = EMPTY, tag: str | None = None
 ) -> Iterator[Any]:
     """Open a step below `run`, registered for closing; nothing has been pulled yet."""
+    asked = node
     while node._transparent:
         node, run, kw = node._unwrap(run, kw)
+    if node._own_callbacks is not None:
+        run = run.configured({"callbacks": node._own_callbacks})
     stream: Iterator[Any]
     if run.observed:
         stream = tap(node, node._in_open, source, run.child(node, tag), kw, run.streams)
     else:
+        if node is not asked:
+            run = run.passed()
         stream = node._in_open(source, run, kw)
     run.streams.append((stream, node, frame_of(stream)))
+    if node is not asked and type(stream) is not Late:  # a choice made just now
+        return Late(stream, [fold_of(node, stream, source)])
     return stream
 
 
@@ -161,20 +146,27 @@ def value_step(
     node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY, tag: str | None = None
 ) -> Any:
     """Invoke a step below `run`."""
+    asked = node
     while node._transparent:
         node, run, kw = node._unwrap(run, kw)
+    if node._own_callbacks is not None:
+        run = run.configured({"callbacks": node._own_callbacks})
     if run.observed:
         return tap_value(node._in_value, value, run.child(node, tag), kw, run.streams)
+    if node is not asked:
+        run = run.passed()
     return node._in_value(value, run, kw)
 
 
 def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY) -> Any:
     """`invoke` as the fold of the stream; what it opened is closed when it returns."""
     inner = run.fork()
+    inner.whole = True
     try:
         stream = node._open(Once(value), inner, kw)
         inner.streams.append((stream, node, frame_of(stream)))
-        result = fold_chunks(node._fold, list(stream))
+        chunks = list(stream)
+        result = fold_chunks(fold_of(node, stream, None), chunks)
     except BaseException as error:
         abandon(error, inner, run.streams)
         raise
@@ -206,45 +198,58 @@ def tap(
     kw: Mapping[str, Any],
     up: list[Any],
     *,
-    prime: bool = True,
+    root: bool = False,
 ) -> Iterator[Any]:
     """Open an observed step: its events around its chunks. What it opens is its run's to close.
 
-    With `prime` its input begins before it does, as the steps of a chain do; a root comes first.
+    The start of a step that is fed by others is told late (see `Heard`); a root's comes first.
     """
-    heard = None if type(source) is Once else Heard(source)
+    once = type(source) is Once
+    Waking(run, source.value if once else None)
+    heard = None if once else Heard(source, None if root else run, node._collects)
     given = source if heard is None else heard.as_source()
-    stream = opener(given, run, kw)
+    try:
+        stream = opener(given, run, kw)
+    except BaseException as error:  # of user code that works when it is called, not when it is read
+        abandon(error, run, up)
+        run.stopped(error, None)
+        raise
     run.streams.append((stream, node, frame_of(stream)))
-    return _tapped(node, stream, heard, source, run, up, prime)
+    fold = fold_of(node, stream, given)
+    tapped = _tapped(fold, stream, heard, source, run, up, once or root, run.waking is None)
+    if run.waking is None:  # told by what it did just now: it is to be ended, too, if nobody reads
+        next(tapped)
+    return Late(tapped, stream.told) if type(stream) is Late else tapped
 
 
 def _tapped(
-    node: Any,
+    fold: Any,
     stream: Iterator[Any],
     heard: Heard | None,
     source: Any,
     run: Run,
     up: list[Any],
-    prime: bool,
+    now: bool,
+    begun: bool,
 ) -> Iterator[Any]:
-    if heard is not None and prime:
-        heard.prime()
-    run.started(source.value if heard is None else None)
+    if now:
+        run.wake()
     chunks: list[Any] = []
     report = run.chunk
     try:
+        if begun:
+            yield
         for chunk in stream:
             chunks.append(chunk)
             report(chunk)
             yield chunk
-        output = fold_chunks(node._fold, chunks)
+        output = fold_chunks(fold, chunks)
         close_streams(run)
     except BaseException as error:
         try:
             abandon(error, run, up)
         finally:  # what is below has ended by now
-            run.stopped(error, fold_partial(node._fold, chunks))
+            run.stopped(error, fold_partial(fold, chunks))
         raise
     run.ended(source.value if heard is None else heard.value(), output)
 
@@ -303,7 +308,7 @@ def stream_root(
         own.streams.append((source, None, None))
     try:
         if run.observed:
-            yield from tap(node, node._open, source, run, kw, own.streams, prime=False)
+            yield from tap(node, node._open, source, run, kw, own.streams, root=True)
         else:
             yield from node._open(source, run, kw)
     except BaseException as error:
@@ -346,105 +351,3 @@ def run_machine(self: Any, source: Any, machine: Machine) -> Iterator[Any]:
     for chunk in source:
         yield from feed(chunk)
     yield from machine.finish()
-
-
-def run_plan(self: Any, source: Any, run: Run, kw: Mapping[str, Any]) -> Iterator[Any]:
-    """Plan, streaming. Costs one frame per chunk; the plan sees none of them."""
-    given = Replay(source)
-    plan = self._plan(run, kw)
-    outcome: Outcome | None = None
-    try:
-        while (command := _next_command(plan, outcome)) is not None:
-            kind = type(command)
-            if kind is Emit:
-                outcome = Outcome(started=True)
-                yield command.chunk
-            elif kind is not Forward:
-                outcome = _execute(self, command, given, run, kw)
-            else:
-                started, failure = False, None
-                inner = run.fork()
-                try:
-                    stream = _open_command(command, given, inner, kw)
-                    if command.keep is not None:
-                        stream = _kept(stream, command.keep)
-                        inner.streams.append((stream, None, None))
-                    for chunk in stream:
-                        started = True
-                        given.forget()
-                        yield chunk
-                        yield from stream
-                except Exception as error:
-                    if error is given.failure:
-                        raise
-                    failure = error
-                finally:
-                    if failure is None:
-                        close_streams(inner)
-                    else:
-                        abandon(failure, inner, run.streams)
-                outcome = Outcome(None, failure, started)
-    finally:
-        plan.close()
-
-
-def _kept(stream: Iterator[Any], keep: list[Any]) -> Iterator[Any]:
-    for chunk in stream:
-        keep.append(chunk)
-        yield chunk
-
-
-def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
-    """Plan, invoked: the value is what it forwarded or emitted."""
-    given = Replay(Once(value))
-    plan = self._plan(run, kw)
-    outcome: Outcome | None = None
-    results: list[Any] = []
-    try:
-        while (command := _next_command(plan, outcome)) is not None:
-            if type(command) is Emit:
-                outcome = Outcome(started=True)
-                results.append(command.chunk)
-                continue
-            outcome = _execute(self, command, given, run, kw)
-            if type(command) is Forward and outcome.error is None:
-                results.append(outcome.value)
-                if command.keep is not None:
-                    command.keep.append(outcome.value)
-    finally:
-        plan.close()
-    return fold_chunks(self._fold, results)
-
-
-def _next_command(plan: Any, outcome: Outcome | None) -> Any:
-    try:
-        return plan.send(outcome)
-    except StopIteration:
-        return None
-
-
-def _open_command(command: Any, given: Replay, run: Run, kw: Mapping[str, Any]) -> Iterator[Any]:
-    if command.config:
-        run = run.configured(command.config)
-    source = given.again() if command.value is ... else Once(command.value)
-    if type(source) is not Once:
-        run.streams.append((getattr(source, "source", source), None, None))
-    return open_step(command.node, source, run, kw, command.tag)
-
-
-def _execute(self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any]) -> Outcome:
-    if type(command) is Sleep:
-        time.sleep(command.seconds)
-        return Outcome()
-    if type(command) is Read:
-        return Outcome(fold_source(given.again()))
-    value = fold_source(given.again()) if command.value is ... else command.value
-    inner = run.configured(command.config).fork() if command.config else run.fork()
-    try:
-        result = value_step(command.node, value, inner, kw, command.tag)
-    except Exception as error:
-        abandon(error, inner, run.streams)
-        return Outcome(None, error)
-    finally:
-        close_streams(inner)
-    return Outcome(result)

@@ -34,7 +34,7 @@ def default_workers() -> int:
 
 
 class _LeftError(BaseException):
-    """Raised in a lane whose consumer is gone; never leaves this file."""
+    """Raised in a lane whose consumer is gone, up to the fan-out that was left."""
 
 
 # ------------------------------------------------------------------ gather
@@ -323,13 +323,17 @@ class _Hub:
         with self._lock:
             self._lanes -= 1
             if self._stopped:
-                self._late = self._late or failure
+                if not isinstance(failure, _LeftError):
+                    self._late = self._late or failure
             else:
                 self._failure = self._failure or failure
             self._ready.notify()
 
     def outputs(self) -> Iterator[Any]:
-        """Until every lane has ended; a lane's failure comes after what was put before it."""
+        """Until every lane has ended; a lane's failure comes after what was put before it.
+
+        That a fan-out above was left ends a lane as a failure does: what came is not all there is.
+        """
         while True:
             with self._lock:
                 while not self._outputs and self._failure is None and self._lanes:
@@ -403,10 +407,17 @@ def _pushed(self: Any, machines: Sequence[Any], source: Any) -> Iterator[Any]:
         close_machines(machine for machine, _ in machines)
 
 
+def _opened(branch: Branch, source: Any, run: Run) -> Iterator[Any]:
+    stream = open_step(branch.node, source, run, tag=branch.tag)
+    if branch.opened is not None:
+        branch.opened(stream)
+    return stream
+
+
 def _beside(
     self: Any, machines: Sequence[Any], branch: Branch, source: Once, run: Run
 ) -> Iterator[Any]:
-    stream = open_step(branch.node, source.again(), run, tag=branch.tag)
+    stream = _opened(branch, source.again(), run)
     yield from _pushed(self, machines, source)
     wrap = branch.wrap
     for chunk in stream:
@@ -429,7 +440,7 @@ def _threaded(
     for index, branch in enumerate(waiting):
         inner = run.fork()
         given = source.again() if tee is None else tee.reader(index)
-        stream = open_step(branch.node, given, inner, tag=branch.tag)
+        stream = _opened(branch, given, inner)
         works.append((stream, branch.wrap, inner))
     if lanes > len(waiting) and tee is not None:
         works.append((_drained(tee.reader(lanes - 1)), _same, run.fork()))
@@ -478,8 +489,6 @@ def _lane(self: Any, stream: Iterator[Any], wrap: Any, run: Run, hub: _Hub, up: 
             except BaseException as error:
                 abandon(error, run, up)
                 raise
-    except _LeftError:
-        failure = None
     except BaseException as error:
         failure = error
     hub.ended(failure)

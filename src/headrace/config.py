@@ -6,15 +6,18 @@ of LangChain know.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
+
+from .errors import ConfigError
 
 __all__ = [
     "DEFAULT_RECURSION_LIMIT",
     "ConfigurableFieldSpec",
     "RunnableConfig",
     "callbacks_list",
+    "checked",
     "merge_configs",
 ]
 
@@ -51,6 +54,47 @@ class ConfigurableFieldSpec(NamedTuple):
     dependencies: list[str] | None = None
 
 
+def _several(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _by_key(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+# What each field mostly is, what else it may be, and what to write.
+_FIELDS: Mapping[str, tuple[type, Callable[[Any], bool], str]] = {
+    "tags": (list, _several, "a list of texts"),
+    "metadata": (dict, _by_key, "a dict"),
+    "configurable": (dict, _by_key, "a dict, as in {'configurable': {'session_id': '…'}}"),
+    "max_concurrency": (int, _whole, "a whole number of at least 1, or None"),
+    "recursion_limit": (int, _whole, "a whole number"),
+    "run_name": (str, lambda value: isinstance(value, str), "a text"),
+}
+
+
+def checked(config: Any) -> Any:
+    """The config itself. Raises ConfigError where it, or a field of it, is of the wrong kind."""
+    if type(config) is not dict and not isinstance(config, Mapping):
+        raise ConfigError(
+            f"A config is a dict, and this is {config!r} ({type(config).__name__}): write for "
+            "example config={'tags': ['…'], 'configurable': {…}}."
+        )
+    for key, value in config.items():
+        field = _FIELDS.get(key)
+        if field is None or type(value) is field[0] or value is None:
+            continue
+        if not field[1](value):
+            raise ConfigError(
+                f"config[{key!r}] is {value!r} ({type(value).__name__}): give {field[2]}."
+            )
+    return config
+
+
 def callbacks_list(callbacks: Any) -> list[Any]:
     """The handlers of a `callbacks` field: a list, a single handler, or None."""
     if callbacks is None:
@@ -59,9 +103,13 @@ def callbacks_list(callbacks: Any) -> list[Any]:
 
 
 def _merge_callbacks(first: Any, second: Any) -> Any:
-    """Both, each handler once; None where there is neither."""
+    """Both, each handler once; None where there is neither. A manager (what can be `joined`)
+    stays one, and takes the others in."""
     if first is None or second is None:
         return second if first is None else first
+    for one, other in ((first, second), (second, first)):
+        if hasattr(one, "joined"):
+            return one.joined(other)
     merged = callbacks_list(first)
     merged += [new for new in callbacks_list(second) if not any(new is old for old in merged)]
     return merged
@@ -72,7 +120,7 @@ def merge_configs(*configs: Mapping[str, Any] | None) -> RunnableConfig:
     fields the last one given wins. Tags come out sorted and once each."""
     merged: dict[str, Any] = {}
     for config in filter(None, configs):
-        for key, value in config.items():
+        for key, value in checked(config).items():
             old = merged.get(key)
             if value is None:
                 merged.setdefault(key, None)

@@ -27,6 +27,11 @@ class Document(Value):
 
     type: ClassVar[Literal["Document"]] = "Document"
     _shown = ("id", "metadata", "page_content")
+    _json: ClassVar[Mapping[str, Any]] = {
+        "id": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
+        "metadata": {"additionalProperties": True, "type": "object", "optional": True},
+        "page_content": {"type": "string"},
+    }
 
     def __init__(
         self,

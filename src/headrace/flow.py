@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from .merge import merge
 
-__all__ = ["EMPTY", "Branch", "Collect", "Command", "Emit", "Folded", "Forward", "Machine", "Once",
-           "Outcome", "Read", "Sleep", "fold_chunks"]  # fmt: skip
+__all__ = ["EMPTY", "Branch", "Collect", "Command", "Emit", "Folded", "Forward", "Late", "Machine",
+           "Once", "Outcome", "Read", "Sleep", "fold_chunks", "fold_of"]  # fmt: skip
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 Fold: TypeAlias = Callable[[list[Any]], Any]
@@ -73,8 +73,48 @@ class Folded:
         return self.source.__aiter__()  # type: ignore[no-any-return]
 
 
+class Late:
+    """The stream of a step that learns only while it runs how its chunks add up: which arm a branch
+    took, what a function returned. `told`: what it has learnt, the latest last. Iterating gives
+    the bare stream, at no cost per chunk."""
+
+    __slots__ = ("_stream", "told")
+
+    def __init__(self, stream: Any, told: list[Fold | None]) -> None:
+        self._stream = stream
+        self.told = told
+
+    def fold(self, chunks: list[Any]) -> Any:
+        """To be asked when the stream has run."""
+        return fold_chunks(self.told[-1], chunks)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._stream)
+
+    def __next__(self) -> Any:
+        return next(self._stream)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._stream.__aiter__()  # type: ignore[no-any-return]
+
+    async def __anext__(self) -> Any:
+        return await anext(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)  # close, aclose, the frame
+
+
+def fold_of(node: Any, stream: Any, source: Any) -> Fold | None:
+    """How the chunks of a stream add up that `node` opened over `source`."""
+    if type(stream) is Late:
+        return stream.fold
+    return node._fold_after(source.fold if type(source) is Folded else None)  # type: ignore[no-any-return]
+
+
 def fold_chunks(fold: Fold | None, chunks: list[Any]) -> Any:
-    """The value of a stream: by the producer's own fold, else by adding up."""
+    """The value of a stream, by the producer's own fold or by adding up; None if it is empty."""
+    if not chunks:
+        return None
     return merge(chunks) if fold is None else fold(chunks)
 
 
@@ -169,7 +209,7 @@ def close_machines(machines: Iterable[Any]) -> None:
 class Tapped:
     """A machine whose run is observed."""
 
-    __slots__ = ("chunks", "fold", "inner", "inputs", "known", "over", "run",
+    __slots__ = ("begun", "chunks", "fold", "inner", "inputs", "known", "over", "run",
                  "source_fold")  # fmt: skip
 
     def __init__(self, inner: Machine, run: Any, fold: Fold | None, source_fold: Fold | None):
@@ -177,7 +217,7 @@ class Tapped:
         self.run = run
         self.fold = fold
         self.source_fold = source_fold
-        self.over = False
+        self.begun = self.over = False
         self.known: Any = None  # the whole input, where it is at hand
         self.inputs: list[Any] = []
         self.chunks: list[Any] = []
@@ -192,15 +232,18 @@ class Tapped:
             self._stopped(error)
             raise
 
-    def feed(self, chunk: Any) -> Iterable[Any]:
-        if not self.inputs:
+    def _begin(self) -> None:
+        if not self.begun:
+            self.begun = True
             self.run.started(self.known)
+
+    def feed(self, chunk: Any) -> Iterable[Any]:
+        self._begin()
         self.inputs.append(chunk)
         return self._report(lambda: self.inner.feed(chunk))
 
     def finish(self) -> Iterable[Any]:
-        if not self.inputs:
-            self.run.started(self.known)
+        self._begin()
         yield from self._report(self.inner.finish)
         try:
             output = fold_chunks(self.fold, self.chunks)
@@ -212,7 +255,7 @@ class Tapped:
 
     def close(self) -> None:
         """The consumer left before the end."""
-        if self.inputs and not self.over:
+        if self.begun and not self.over:
             self._stopped(GeneratorExit())
 
     def _stopped(self, error: BaseException) -> None:
@@ -229,6 +272,7 @@ class Branch(NamedTuple):
     wrap: Callable[[Any], Any]
     node: Any = None
     machine: Callable[[], Machine] | None = None
+    opened: Callable[[Any], None] | None = None  # told the node's stream; it may be `Late`
 
 
 class Forward(NamedTuple):
@@ -272,8 +316,15 @@ Command: TypeAlias = Forward | Collect | Read | Emit | Sleep
 
 class Outcome(NamedTuple):
     """How a command went. `error` is an Exception the child raised (never a cancellation);
-    `started`: a chunk of it has already been handed on, so starting over would repeat it."""
+    `started`: a chunk of it has already been handed on, so starting over would repeat it;
+    `fold`: how what was handed on adds up.
+
+    `left`: the consumer went away in the middle of a Forward (GeneratorExit, CancelledError,
+    KeyboardInterrupt). What the child had open is closed. The plan may end, or do its last work
+    with Collect and Read (which gives what had come of the input), then that exception goes on."""
 
     value: Any = None
     error: Exception | None = None
     started: bool = False
+    left: BaseException | None = None
+    fold: Fold | None = None

@@ -42,6 +42,7 @@ class StringPromptValue(PromptValue):
 
     type: ClassVar[Literal["StringPromptValue"]] = "StringPromptValue"
     _shown = ("text",)
+    _json: ClassVar[Mapping[str, Any]] = {"text": {"type": "string"}}
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -59,6 +60,9 @@ class ChatPromptValue(PromptValue):
     __slots__ = ("messages",)
 
     _shown = ("messages",)
+    _json: ClassVar[Mapping[str, Any]] = {
+        "messages": {"type": "array", "items": {"type": "object"}}
+    }
 
     def __init__(self, messages: Sequence[BaseMessage]) -> None:
         self.messages = messages
@@ -92,6 +96,7 @@ class ImagePromptValue(PromptValue):
 
     type: ClassVar[Literal["ImagePromptValue"]] = "ImagePromptValue"
     _shown = ("image_url",)
+    _json: ClassVar[Mapping[str, Any]] = {"image_url": {"type": "object"}}
 
     def __init__(self, image_url: dict[str, Any]) -> None:
         self.image_url = image_url

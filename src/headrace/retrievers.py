@@ -60,6 +60,7 @@ class BaseRetriever(Barrier, RunnableSerializable[str, list[Document]], ABC):
     """
 
     _run_type: ClassVar[str] = "retriever"
+    _collects: ClassVar[bool] = True
     _takes: ClassVar[Callable[[Mapping[str, Any]], dict[str, Any]]]
     _atakes: ClassVar[Callable[[Mapping[str, Any]], dict[str, Any]]]
 

@@ -8,29 +8,34 @@ tree is registered in `streams`, and the root closes them last-in-first-out.
 
 from __future__ import annotations
 
-import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
-from typing import Any
+from threading import RLock
+from typing import TYPE_CHECKING, Any
 
 from ._gate import Gate
-from .config import DEFAULT_RECURSION_LIMIT, RunnableConfig, callbacks_list
+from ._lazy import Lazy
+from .config import DEFAULT_RECURSION_LIMIT, RunnableConfig, callbacks_list, checked, merge_configs
 from .errors import ConfigError, RecursionLimitError
 from .events import Event, Observer, RunCancelled, RunChunk, RunEnded, RunFailed, RunStarted
 
-__all__ = ["BARE", "Run", "RunCallbacks", "Scope", "begin", "current_run"]
+if TYPE_CHECKING:
+    import logging
+else:
+    logging = Lazy("logging")  # needed when an observer fails
 
-log = logging.getLogger("headrace")
+__all__ = ["BARE", "Run", "RunCallbacks", "Scope", "Waking", "begin", "current_run", "observed"]
 
 
 class Scope:
     """What every run below inherits. Immutable; `BARE` is the one that holds nothing."""
 
     __slots__ = ("configurable", "max_concurrency", "metadata", "observers", "recursion_limit",
-                 "tags")  # fmt: skip
+                 "tags", "waits")  # fmt: skip
 
     def __init__(
         self,
@@ -45,19 +50,32 @@ class Scope:
         self.metadata = dict(metadata or {})
         self.configurable = dict(configurable or {})
         self.observers = observers
+        # whether async drivers await somebody: an observer with a method `aon_event(event)`
+        self.waits = any(getattr(o, "aon_event", None) is not None for o in observers)
         self.max_concurrency = max_concurrency
         self.recursion_limit = recursion_limit
 
-    def merged(self, config: Mapping[str, Any]) -> Scope:
-        """This scope under a config: lists and dicts add up, single values are replaced."""
-        limit = config.get("max_concurrency")
+    def merged(self, config: Mapping[str, Any], *, over: bool = True) -> Scope:
+        """This scope and a config: lists and dicts add up; where both have a value, the config's
+        counts if it stands `over` the scope, else the scope's."""
+        brought = getattr(config.get("callbacks"), "brings", None)
+        if brought:  # a callback manager's tags and metadata
+            rest = {**config, "callbacks": [config["callbacks"]]}
+            return self.merged(brought, over=over).merged(rest, over=over)
+        metadata = config.get("metadata") or {}
+        configurable = _configurable(config)
+        gate, limit = config.get("max_concurrency"), config.get("recursion_limit")
+        gated = self.max_concurrency is not None and not over
+        limited = self.recursion_limit != DEFAULT_RECURSION_LIMIT and not over
         return Scope(
             tags=_union(self.tags, config.get("tags") or ()),
-            metadata={**self.metadata, **(config.get("metadata") or {})},
-            configurable={**self.configurable, **_configurable(config)},
+            metadata={**self.metadata, **metadata} if over else {**metadata, **self.metadata},
+            configurable={**self.configurable, **configurable}
+            if over
+            else {**configurable, **self.configurable},
             observers=_union(self.observers, _observers(config.get("callbacks"))),
-            max_concurrency=self.max_concurrency if limit is None else _gate(limit),
-            recursion_limit=config.get("recursion_limit") or self.recursion_limit,
+            max_concurrency=self.max_concurrency if gated or gate is None else _gate(gate),
+            recursion_limit=self.recursion_limit if limited or not limit else limit,
         )
 
 
@@ -89,7 +107,12 @@ def _gate(limit: int) -> Gate:
 def _observers(callbacks: Any) -> tuple[Observer, ...]:
     found: list[Observer] = []
     for item in callbacks_list(callbacks):
-        if isinstance(item, RunCallbacks):
+        if isinstance(item, type):
+            raise ConfigError(
+                f"config['callbacks'] holds the class {item.__name__}: give an instance of it, "
+                f"{item.__name__}(...)."
+            )
+        if hasattr(item, "observers"):  # a manager, or a run's own callbacks
             found.extend(item.observers)
         elif not hasattr(item, "on_event"):
             raise ConfigError(
@@ -98,11 +121,17 @@ def _observers(callbacks: Any) -> tuple[Observer, ...]:
             )
         else:
             found.append(item)
+    for observer in found:
+        catch_up = getattr(observer, "catch_up", None)
+        if catch_up is not None:  # a handler whose hooks may have been set since it was made
+            catch_up()
     return tuple(found)
 
 
 BARE = Scope()
 _current: ContextVar[Run | None] = ContextVar("headrace_run", default=None)
+_around: ContextVar[tuple[Observer, ...]] = ContextVar("headrace_around", default=())
+_watched = False  # whether there has been an `observed` block: most programs have none
 
 
 def current_run() -> Run | None:
@@ -113,8 +142,8 @@ def current_run() -> Run | None:
 class Run:
     """A node of the tree of runs; see the module's head. Satisfies `events.RunInfo`."""
 
-    __slots__ = ("_id", "_name", "bare", "depth", "node", "observed", "parent", "scope", "seq",
-                 "streams", "tag")  # fmt: skip
+    __slots__ = ("_id", "_name", "bare", "depth", "node", "notes", "observed", "parent", "pending",
+                 "scope", "seq", "streams", "tag", "waking", "whole")  # fmt: skip
 
     def __init__(self, scope: Scope, streams: list[Any]) -> None:
         self.scope = scope
@@ -128,6 +157,10 @@ class Run:
         self.tag: str | None = None
         self.node: Any = None
         self.seq: Iterator[int] | None = None
+        self.whole = False  # nobody sees a chunk before the end: a value is made by a stream
+        self.pending: Any = None  # events for observers that are awaited (`_async.Pending`)
+        self.notes: Any = None  # what views work out about this run once
+        self.waking: Waking | None = None  # until its start is told
 
     # ------------------------------------------------------------- relatives
 
@@ -137,13 +170,15 @@ class Run:
         new.depth = self.depth
         new._id = self.id if self.observed else self._id  # one run, one id
         new._name, new.tag, new.node = self._name, self.tag, self.node
-        new.seq = self.seq
+        new.waking = self.waking
+        new.seq, new.pending, new.whole = self.seq, self.pending, self.whole
         return new
 
     def child(self, node: Any, tag: str | None) -> Run:
         """The run of a step below this one, with streams of its own; only observed runs need it."""
         new = Run(self.scope, [])
-        new.depth, new.seq = self.depth, self.seq
+        new.depth, new.seq, new.pending = self.depth, self.seq, self.pending
+        new.whole = self.whole
         if type(self) is _Overlay:
             new.parent, new._id, new._name = self.parent, self._id, self._name
         else:
@@ -151,15 +186,32 @@ class Run:
         new.node, new.tag = node, tag
         return new
 
-    def configured(self, config: Mapping[str, Any]) -> Run:
-        """This run as seen through a binding: the step below gets the name, id, tags, handlers."""
-        new = _Overlay(self.scope.merged(config), self.streams)
-        new.depth = self.depth
-        new.parent = self.parent if type(self) is _Overlay else self
+    def configured(self, config: Mapping[str, Any], *, over: bool = False) -> Run:
+        """This run as seen through a binding: the step below gets the name, id, tags, handlers.
+
+        What the call and the bindings further out say counts more than `config`, except for one
+        that is put `over` them.
+        """
+        new = _Overlay(self.scope.merged(config, over=over), self.streams)
+        new.depth, new.pending, new.whole = self.depth, self.pending, self.whole
+        above = self if self.observed else None  # a run that is never told of is nobody's parent
+        new.parent = self.parent if type(self) is _Overlay else above
         new.seq = self.seq or (count() if new.observed else None)
-        new._name = config.get("run_name") or (self._name if type(self) is _Overlay else None)
-        new._id = config.get("run_id")
+        name, run_id = config.get("run_name"), config.get("run_id")
+        if type(self) is _Overlay:
+            name = name or self._name if over else self._name or name
+            run_id = run_id or self._id if over else self._id or run_id
+        new._name, new._id = name, run_id
         return new
+
+    def passed(self) -> Run:
+        """The run as an unobserved step gets it: what an overlay lent, it did not use."""
+        return self
+
+    def holds(self, stream: Any, node: Any) -> None:
+        """A step that is running has opened a stream inside itself. It is closed after all that was
+        opened when the chain was: lanes further down may be pulling it through that step."""
+        self.streams.insert(0, (stream, node, None))
 
     def fork(self) -> Run:
         """The same run with streams of its own, for a value collected and closed at once."""
@@ -230,21 +282,52 @@ class Run:
     # ------------------------------------------------------------- reporting
 
     def emit(self, event: Event) -> None:
-        """Hand one event to every observer; a failing one is logged by name, never fatal."""
+        """Hand one event to every observer; a failing one is logged by name, never fatal.
+
+        Observers that are awaited get theirs when the async driver comes by. One that has a method
+        `hears(event)` is asked first: what it does not want is neither handed over nor kept.
+        """
+        pending = self.pending
         for observer in self.scope.observers:
+            hears = getattr(observer, "hears", None)
             try:
-                observer.on_event(event)
+                if hears is not None and not hears(event):
+                    continue
+                if pending is not None and getattr(observer, "aon_event", None) is not None:
+                    pending.append((observer, event))
+                else:
+                    observer.on_event(event)
             except Exception:
-                if getattr(observer, "raise_error", False):
-                    raise
-                log.exception("Observer %r failed on %r", observer, event)
+                self.failed_to_tell(observer, event)
+
+    @staticmethod
+    def failed_to_tell(observer: Any, event: Event) -> None:
+        """Inside `except`: what becomes of an observer's error."""
+        if getattr(observer, "raise_error", False):
+            raise  # noqa: PLE0704 - called where an exception is being handled
+        logging.getLogger("headrace").exception("Observer %r failed on %r", observer, event)
+
+    def wake(self, value: Any = None) -> None:
+        """Tell the start, where that has not been done."""
+        if self.waking is not None:
+            self.waking.wake(value)
+
+    def starved(self, error: BaseException) -> None:
+        """What feeds it has failed before it had anything: if it makes nothing of that, it reports
+        nothing, as a step that `invoke` does not come to."""
+        if self.waking is not None:
+            self.waking.starved = error
 
     def _next(self) -> int:
+        if self.waking is not None:  # whatever comes, the start comes first
+            self.waking.wake()
         if self.seq is None:
             self.seq = count()
         return next(self.seq)
 
     def started(self, value: Any) -> None:
+        if self.parent is not None:
+            self.parent.wake()
         self.emit(RunStarted(self, self._next(), value))
 
     def chunk(self, chunk: Any) -> None:
@@ -255,6 +338,8 @@ class Run:
 
     def stopped(self, error: BaseException, partial: Any) -> None:
         """The terminal event for a run that did not end by itself."""
+        if self.waking is not None and self.waking.starved is error:
+            return
         if isinstance(error, Exception):
             self.emit(RunFailed(self, self._next(), error, partial))
         else:  # GeneratorExit, CancelledError, KeyboardInterrupt: the consumer is gone
@@ -297,15 +382,64 @@ class Run:
         return config
 
 
+class Waking:
+    """The start of a run, to be told by what shows first of it or below it: once, parents first."""
+
+    __slots__ = ("_lock", "_run", "_value", "starved")
+
+    def __init__(self, run: Run, value: Any = None) -> None:
+        self._lock = RLock()  # another thread's event waits until the start is told
+        self._run: Run | None = run
+        self._value = value
+        self.starved: BaseException | None = None
+        run.waking = self
+
+    def wake(self, value: Any = None) -> None:
+        """`value`: the input, where it is known by now."""
+        with self._lock:
+            run, self._run = self._run, None
+            if run is not None:
+                run.started(self._value if value is None else value)
+                run.waking = None
+
+
 def _label(tag: str) -> str:
     """A step's place, as its parent calls it in a path."""
     return tag.removeprefix("seq:step:").removeprefix("map:key:")
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Every run that begins inside the block, in its context, is told to `observer` as well."""
+    global _watched
+    _watched = True
+    token = _around.set((*_around.get(), observer))
+    try:
+        yield
+    finally:
+        _around.reset(token)
 
 
 class _Overlay(Run):
     """A run seen through bindings: not a run of its own, it lends its name and scope to a child."""
 
     __slots__ = ()
+
+    def passed(self) -> Run:
+        if self._name is None and self._id is None:
+            return self
+        new = self._like(self.scope, self.streams)
+        new._name = new._id = None
+        return new
+
+    def config(self) -> RunnableConfig:
+        """With the name and id of the run to come, for functions that make more config for it."""
+        config = super().config()
+        if self._name is not None:
+            config["run_name"] = self._name
+        if self._id is not None:
+            config["run_id"] = self._id
+        return config
 
 
 class RunCallbacks:
@@ -319,6 +453,13 @@ class RunCallbacks:
     @property
     def observers(self) -> tuple[Observer, ...]:
         return self.run.scope.observers
+
+    def joined(self, other: Any) -> RunCallbacks:
+        """The same run's callbacks, with more handlers for what is called with them."""
+        return self._with({"callbacks": other})
+
+    def _with(self, config: Mapping[str, Any]) -> RunCallbacks:
+        return RunCallbacks(self.run._like(self.run.scope.merged(config), self.run.streams))
 
     @property
     def handlers(self) -> list[Any]:
@@ -342,8 +483,7 @@ class RunCallbacks:
 
     def get_child(self, tag: str | None = None) -> RunCallbacks:
         """For `config["callbacks"]` of a nested call; `tag` goes to the runs below."""
-        return self if tag is None else RunCallbacks(self.run._like(
-            self.run.scope.merged({"tags": [tag]}), self.run.streams))  # fmt: skip
+        return self if tag is None else self._with({"tags": [tag]})
 
 
 def fresh_id() -> str:
@@ -355,21 +495,27 @@ def fresh_id() -> str:
 def begin(node: Any, config: Mapping[str, Any] | None) -> Run:
     """The run for a call at a public door: bare, a root, or below the run found in the context."""
     parent = _current.get()
+    if config:
+        checked(config)
+    if _watched and (watching := _around.get()):
+        config = merge_configs(config, {"callbacks": list(watching)})
+    if node is not None and node._own_callbacks is not None:
+        config = merge_configs(config, {"callbacks": node._own_callbacks})
     if not config:
         if parent is None:
             return Run(BARE, [])
         scope = parent.scope
         config = {}
     else:
-        callbacks = config.get("callbacks")
-        if isinstance(callbacks, RunCallbacks):
-            parent = callbacks.run
+        above = getattr(config.get("callbacks"), "run", None)
+        if above is not None:
+            parent = above
         scope = (BARE if parent is None else parent.scope).merged(config)
     new = Run(scope, [])
     new.node, new._name, new._id = node, config.get("run_name"), config.get("run_id")
     if parent is not None:
         new.parent = parent if parent.observed else None
-        new.seq, new.depth = parent.seq, parent.depth
+        new.seq, new.depth, new.pending = parent.seq, parent.depth, parent.pending
     if new.seq is None and new.observed:
         new.seq = count()
     return new

@@ -23,10 +23,11 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
-from . import _async, _sync
-from .flow import Command, Machine, Outcome, Stepped, Tapped, Whole, fold_chunks
+from . import _async, _async_plan, _sync, _sync_plan
+from .flow import Command, Late, Machine, Outcome, Stepped, Tapped, Whole, fold_chunks
 from .run import Run
 
 if TYPE_CHECKING:
@@ -44,14 +45,26 @@ class Flow(NamedTuple):
     advice: str = ""
 
 
+class Pieces(IntEnum):
+    """Of a step: does it give, or take, several chunks for one value?"""
+
+    NONE = 0
+    MAYBE = 1  # a function, which may return a runnable; a step that reads chunks, all adding up
+    SURE = 2  # a generator gives them; user code sees how its input is cut
+
+
 class Node:
     """What the drivers need of a component."""
 
     _run_type: ClassVar[str] = "chain"
     _transparent: ClassVar[bool] = False  # a binding: the drivers look through it
+    # How its parts stand in a graph: "step" (not shown), "row", "side", "along", "one", "inside".
+    _layout: ClassVar[str] = "step"
     _fold: Callable[[list[Any]], Any] | None = None  # how its chunks add up; None: with `+`
-    _many: bool = False  # makes several chunks out of one by user code
+    _many: Pieces = Pieces.NONE  # whether it makes several chunks of one value
     _async_only: Any = None  # the step that has no sync body, if any
+    _collects: ClassVar[bool] = False  # starts with its whole input: events tell it at the start
+    _own_callbacks: Any = None  # handlers given to the component itself: of its runs and below
 
     if TYPE_CHECKING:
 
@@ -73,6 +86,15 @@ class Node:
     def _unwrap(self, run: Run, kw: Kwargs) -> tuple[Node, Run, Kwargs]:
         raise NotImplementedError  # only transparent nodes are asked
 
+    def _made_for_a_call(self, node: Any) -> bool:
+        """Whether this one, which runs others in its place, has made `node` to run."""
+        return False
+
+    def _reads(self) -> Pieces:
+        """Whether the chunks of its input get in, to a part of it or to user code."""
+        streams = Pieces.MAYBE if self._flow().kind == "streams" else Pieces.NONE
+        return max([streams, *(child._reads() for _, child in self._children())])
+
     def _start(self, fold: Fold | None) -> Machine | None:
         """A machine that does this step's work without waiting, or None if it may wait."""
         return None
@@ -82,6 +104,8 @@ class Node:
         if type(self)._in_open is not type(self)._open:  # a user's override is user code
             return None
         machine = self._start(fold)
+        if machine is not None and self._own_callbacks is not None:
+            run = run.configured({"callbacks": self._own_callbacks})
         if machine is None or not run.observed:
             return machine
         return Tapped(machine, run.child(self, tag), self._fold, fold)
@@ -93,6 +117,17 @@ class Node:
 
     def _flow(self) -> Flow:
         return Flow("streams")
+
+    def _shows(self, number: int) -> bool:
+        """Whether it would show in what comes out if the part of this number, from 0 in the order
+        of `_children`, streamed."""
+        return True
+
+
+def lacking_all(nodes: Iterable[Any]) -> Any:
+    """Of several of which one will run: what has no sync body, if that is so of all of them."""
+    lacking = [node._async_only for node in nodes]
+    return lacking[0] if lacking and all(each is not None for each in lacking) else None
 
 
 def in_a_row(flows: Iterable[Flow]) -> Flow:
@@ -135,6 +170,8 @@ class Each(Node):
 class Op(Node):
     """One chunk in, any number out, with memory; never waits."""
 
+    _many = Pieces.MAYBE  # or none
+
     def _start(self, fold: Fold | None) -> Machine:
         raise NotImplementedError
 
@@ -155,6 +192,8 @@ class Op(Node):
 class Pure(Op):
     """A function of the whole input that never waits: a prompt, a parser of finished text."""
 
+    _many = Pieces.NONE
+
     def _apply(self, value: Any, /) -> Any:
         raise NotImplementedError
 
@@ -169,22 +208,30 @@ class Pure(Op):
 
 
 class Plan(Node):
-    """Order and failure policy, as a generator of commands; it sees no chunk and does no I/O."""
+    """Order and failure policy, as a generator of commands; it sees no chunk and does no I/O.
+
+    `_restarts`: it may run a child again. Where only the whole is wanted (`invoke`), nothing of a
+    child is then handed on before its end, so that no chunk stands in the way of another try.
+    """
+
+    _restarts: ClassVar[bool] = False
 
     def _plan(self, run: Run, kw: Kwargs) -> Generator[Command, Outcome, None]:
         raise NotImplementedError
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
-        return _sync.run_plan(self, source, run, kw)
+        told = [self._fold]
+        return Late(_sync_plan.run_plan(self, source, run, kw, told), told)
 
     def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
-        return _async.run_plan(self, source, run, kw)
+        told = [self._fold]
+        return Late(_async_plan.run_plan(self, source, run, kw, told), told)
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        return _sync.value_plan(self, value, run, kw)
+        return _sync_plan.value_plan(self, value, run, kw)
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        return await _async.value_plan(self, value, run, kw)
+        return await _async_plan.value_plan(self, value, run, kw)
 
 
 class Leaf(Node):

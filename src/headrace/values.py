@@ -22,6 +22,7 @@ class Value:
     __slots__ = ()
 
     _shown: ClassVar[tuple[str, ...]] = ()
+    _json: ClassVar[Mapping[str, Any]] = {}  # the fields in JSON schemas; see `value_schema`
 
     def __eq__(self, other: object) -> bool:
         if self.__class__ is not other.__class__:
@@ -71,7 +72,7 @@ class Value:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        return value_schema(cls, cls.model_validate)
+        return value_schema(cls, cls.model_validate, cls._json)
 
 
 def plain(value: Any) -> Any:
@@ -85,13 +86,17 @@ def plain(value: Any) -> Any:
     return value if dump is None else dump()
 
 
-def value_schema(kind: type, coerce: Callable[[Any], Any]) -> Any:
+def value_schema(
+    kind: Any, coerce: Callable[[Any], Any], fields: Mapping[str, Any] | None = None
+) -> Any:
     """The pydantic core schema of a class of values.
 
     Args:
         kind: the class; its instances have a `model_dump` method.
         coerce: makes an instance of what a field was given; raises ValueError or TypeError for
             what it cannot use.
+        fields: the JSON schemas of its fields. Required are those without a `default` and not
+            marked `optional`. Its type comes by itself.
     """
     from pydantic_core import core_schema
 
@@ -101,9 +106,24 @@ def value_schema(kind: type, coerce: Callable[[Any], Any]) -> Any:
         except TypeError as error:
             raise ValueError(str(error)) from error
 
-    shape = {"title": kind.__name__, "type": "object"}
+    described = {
+        name: {"title": name.replace("_", " ").title(), **field}
+        for name, field in (fields or {}).items()
+    }
+    tag = getattr(kind, "type", None)
+    if isinstance(tag, str) and described and "type" not in described:
+        described["type"] = {"const": tag, "default": tag, "title": "Type", "type": "string"}
+    shape: dict[str, Any] = {"title": kind.__name__, "type": "object"}
+    if described:
+        shape["properties"] = described
+        shape["required"] = [
+            name
+            for name, field in described.items()
+            if not field.pop("optional", False) and "default" not in field
+        ]
     return core_schema.no_info_plain_validator_function(
         checked,
+        ref=f"{kind.__module__}.{kind.__qualname__}:{id(kind)}",
         serialization=core_schema.plain_serializer_function_ser_schema(
             lambda value: value.model_dump()
         ),

@@ -35,6 +35,7 @@ LANGUAGES = {
     "sh": "is for a terminal",
     "toml": "is a file",
     "json": "is data",
+    "mermaid": "is a diagram",
     "": "is anything else",
 }
 EXAMPLE = 'title="for example"'

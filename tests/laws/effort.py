@@ -1,6 +1,7 @@
 """How hard the property tests try: LAWS_EFFORT=20 makes them draw twenty times as many examples.
 
-The numbers in the tests keep the folder under a minute; a nightly run can afford more.
+The numbers in the tests keep `make test` short; CI tries twice as hard (`.ci/run`), and whoever
+hunts for a bug in the engine may try harder still.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain as chained
@@ -30,6 +31,7 @@ from headrace.messages import AIMessage, AIMessageChunk, BaseMessage
 from headrace.output_parsers import (
     BaseOutputParser,
     BaseTransformOutputParser,
+    CommaSeparatedListOutputParser,
     JsonOutputParser,
     StrOutputParser,
 )
@@ -75,6 +77,13 @@ def _json_pieces(n: int) -> list[str]:
     return ["[1]"] if n == 1 else ["[", *["1,"] * (n - 2), "1]"]
 
 
+WORDS = Kind(
+    "words",
+    st.lists(st.text("abX", min_size=1, max_size=3), max_size=4).map(", ".join),
+    cut_text,
+    lambda: cycle(["ab, ", "X,", " b"]),
+    lambda n: list("a,b," * n)[:n],
+)
 JSON = Kind(
     "json",
     st.recursive(
@@ -262,6 +271,11 @@ PARSERS = [
           fold=last, flows=True),
     Entry("json-parser-goes-on", lambda: JsonOutputParser() | json.dumps, JSON,
           lambda text: json.dumps(json.loads(text))),
+    Entry("list-parser", CommaSeparatedListOutputParser, WORDS,
+          lambda text: next(csv.reader([text], skipinitialspace=True), []), flows=True),
+    Entry("list-parser-heard", lambda: CommaSeparatedListOutputParser().with_listeners(
+          on_start=str, on_end=str) | RunnablePassthrough(), WORDS,
+          lambda text: next(csv.reader([text], skipinitialspace=True), []), flows=True),
     Entry("parser-whole", Upper, TEXT, str.upper),
     Entry("parser-pieces", Swapper, TEXT, str.swapcase, flows=True),
 ]  # fmt: skip

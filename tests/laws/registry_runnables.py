@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from headrace.chat_history import InMemoryChatMessageHistory
 from headrace.runnables import (
+    ConfigurableField,
+    RouterRunnable,
     RunnableAssign,
     RunnableBinding,
     RunnableBranch,
@@ -15,6 +20,7 @@ from headrace.runnables import (
     RunnableRetry,
     RunnableSequence,
     RunnableWithFallbacks,
+    RunnableWithMessageHistory,
     each,
 )
 from laws.entry import Entry, own_doors
@@ -56,6 +62,15 @@ _AB = {"a": swapper, "b": lambda: RunnableLambda(exclaim)}
 
 def _ab(text: str) -> dict[str, str]:
     return {"a": swapped(text), "b": exclaim(text)}
+
+
+def _last_said(messages: list[Any]) -> str:
+    return str(messages[-1].content)
+
+
+def _remembered(step: Any) -> Any:
+    history = InMemoryChatMessageHistory()
+    return RunnableWithMessageHistory(step, lambda: history)
 
 
 LAMBDAS = [
@@ -189,6 +204,9 @@ WRAPPED = [
     Entry("fallbacks", lambda: RunnableLambda(failing).with_fallbacks([swapper()]), TEXT, swapped),
     Entry("fallbacks-unused", lambda: RunnableWithFallbacks(
         runnable=swapper(), fallbacks=[RunnableLambda(exclaim)]), TEXT, swapped, flows=True),
+    Entry("history", lambda: _remembered(RunnableLambda(_last_said) | swapper()), TEXT, swapped),
+    Entry("history-chain", lambda: _remembered(RunnableLambda(_last_said)) | exclaim, TEXT,
+          exclaim),
     Entry("branch", lambda: RunnableBranch(
         (lambda text: len(text) % 2, swapper()), RunnableLambda(exclaim)), TEXT, chosen_output),
     Entry("only-invoke", OnlyInvoke, TEXT, exclaim, own=own_doors("invoke")),
@@ -240,4 +258,37 @@ CHAINS = [
     Entry("none", lambda: RunnableLambda(lambda n: None), NUMBER, lambda n: None),
 ]  # fmt: skip
 
-RUNNABLES: list[Entry] = [*LAMBDAS, *GENERATORS, *PASSING, *FANS, *WRAPPED, *CHAINS]
+_PICKED = ConfigurableField("picked")
+
+
+def _either() -> Any:
+    return swapper().configurable_alternatives(_PICKED, loud=RunnableLambda(exclaim))
+
+
+CHOSEN = [
+    Entry("fields", lambda: RunnableLambda(exclaim).configurable_fields(
+        func=ConfigurableField("func")), TEXT, exclaim),
+    Entry("fields-set", lambda: RunnableLambda(exclaim).configurable_fields(
+        func=ConfigurableField("func")).with_config(configurable={"func": swapped}), TEXT, swapped),
+    Entry("fields-streams", lambda: RunnableGenerator(swap).configurable_fields(
+        transform=ConfigurableField("by")) | each(str.upper), TEXT, lambda t: swapped(t).upper(),
+        flows=True),
+    Entry("alternatives", _either, TEXT, swapped, flows=True),
+    Entry("alternatives-other", lambda: _either().with_config(configurable={"picked": "loud"}),
+          TEXT, exclaim),
+    Entry("alternatives-streams", lambda: RunnableLambda(exclaim).configurable_alternatives(
+        _PICKED, made=swapper).with_config(configurable={"picked": "made"}), TEXT, swapped,
+        flows=True),
+    Entry("alternatives-chained", lambda: (RunnablePassthrough() | _either() | each(str.upper))
+          .with_config(configurable={"picked": "loud"}), TEXT, lambda t: exclaim(t).upper()),
+    Entry("alternatives-async", lambda: RunnableGenerator(arelay).configurable_alternatives(
+        _PICKED, other=RunnableLambda(aexclaim)), TEXT, str, async_only=True, flows=True),
+    Entry("alternatives-beside", lambda: RunnableParallel(
+        a=_either(), b=_either().with_config(configurable={"picked": "loud"})), TEXT,
+        lambda t: {"a": swapped(t), "b": exclaim(t)}, fans=2),
+    Entry("router", lambda: RunnableLambda(lambda t: {"key": "ab"[len(t) % 2], "input": t})
+          | RouterRunnable({"a": swapper(), "b": RunnableLambda(exclaim)}), TEXT,
+          lambda t: exclaim(t) if len(t) % 2 else swapped(t)),
+]  # fmt: skip
+
+RUNNABLES: list[Entry] = [*CHOSEN, *LAMBDAS, *GENERATORS, *PASSING, *FANS, *WRAPPED, *CHAINS]

@@ -12,6 +12,7 @@ import pytest
 
 from headrace import events as events_module
 from headrace.runnables import (
+    RunnableBranch,
     RunnableGenerator,
     RunnableLambda,
     RunnableParallel,
@@ -109,6 +110,87 @@ def test_a_config_adds_a_frame_for_each_step_of_the_user(colour):
     def body(doors: Any) -> None:
         bound = row(3).with_config(tags=["t"]).with_config(run_name="n")
         assert frames_below(bound, doors) <= 2 * 3 + 1
+
+    colour.run(body)
+
+
+def frames_of(runnable: Any, doors: Any) -> int:
+    """Frames between the consumer of a stream and the step that makes it, for a chunk under way."""
+    DEPTHS.clear()
+    if doors.asynchronous:
+
+        async def main() -> int:
+            here = depth()
+            async for _ in runnable.astream("abcde"):
+                pass
+            return here
+
+        return -doors.wait(main()) + DEPTHS[2] - 1
+    here = depth()
+    for _ in runnable.stream("abcde"):
+        pass
+    return DEPTHS[2] - here - 1
+
+
+DEPTHS: list[int] = []
+
+
+def _spelled(chunks: Any) -> Any:
+    for text in chunks:
+        for letter in text:
+            DEPTHS.append(depth())
+            yield letter
+
+
+async def _aspelled(chunks: Any) -> Any:
+    async for text in chunks:
+        for letter in text:
+            DEPTHS.append(depth())
+            yield letter
+
+
+async def _ayes(value: Any) -> bool:
+    return True
+
+
+def _branch(arm: Any) -> Any:
+    return RunnableBranch((RunnableLambda(lambda value: True, _ayes), arm), row(1))
+
+
+POLICIES: dict[str, tuple[Any, int]] = {
+    "retry": (lambda chain: chain.with_retry(), 1),
+    "fallbacks": (lambda chain: chain.with_fallbacks([row(1)]), 1),
+    "branch": (_branch, 1),
+    "retry of a retry": (lambda chain: chain.with_retry().with_retry(), 2),
+    "all three": (lambda chain: _branch(chain.with_retry()).with_fallbacks([row(1)]), 3),
+}
+
+
+@both_drivers
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_policy_adds_one_frame(policy, colour):
+    """Beside the bare chain, once the first chunk has gone by."""
+    wrap, added = POLICIES[policy]
+
+    def body(doors: Any) -> None:
+        spelling = RunnableGenerator(_spelled, _aspelled)
+        for bare in (spelling, spelling | row(2)):
+            with_policy = frames_of(wrap(bare), doors)
+            assert with_policy <= frames_of(bare, doors) + added
+            inside = frames_of(RunnablePassthrough() | wrap(bare) | row(1), doors)
+            assert inside <= frames_of(bare | row(1), doors) + added
+
+    colour.run(body)
+
+
+@both_drivers
+@pytest.mark.parametrize("policy", ["retry", "fallbacks"])
+def test_a_policy_over_a_stream_adds_one_frame_more_for_its_input(policy, colour):
+    """What it reads is kept until a chunk has gone by, and read through the same reader after."""
+    wrap, added = POLICIES[policy]
+
+    def body(doors: Any) -> None:
+        assert frames_below(wrap(row(3)), doors) <= frames_below(row(3), doors) + added + 1
 
     colour.run(body)
 

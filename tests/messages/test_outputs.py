@@ -73,7 +73,9 @@ def test_values_in_a_pydantic_model(value: Value) -> None:
     assert model.value is value
     if not isinstance(value, (ChatResult, LLMResult)):
         assert Model.model_validate(model.model_dump()) == model
-    assert Model.model_json_schema()["properties"]["value"]["title"] == type(value).__name__
+    name = type(value).__name__
+    assert Model.model_json_schema()["properties"]["value"] == {"$ref": f"#/$defs/{name}"}
+    assert Model.model_json_schema()["$defs"][name]["title"] == name
     with pytest.raises(ValidationError, match=f"no {type(value).__name__}"):
         Model(value=3)
     with pytest.raises(ValidationError):

@@ -294,7 +294,7 @@ def test_as_fields_of_a_pydantic_model() -> None:
     assert model.any == [AIMessage("c"), AIMessageChunk("d"), HumanMessage("e")]
     assert Model.model_validate(model.model_dump()) == model
     assert Model.model_validate_json(model.model_dump_json()) == model
-    assert Model.model_json_schema()["properties"]["human"]["title"] == "HumanMessage"
+    assert Model.model_json_schema()["$defs"]["HumanMessage"]["title"] == "HumanMessage"
 
 
 @pytest.mark.parametrize("wrong", [("ai", "a"), 3, {"role": "nobody", "content": "a"}])

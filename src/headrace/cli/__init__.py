@@ -1,4 +1,4 @@
-"""The command `headrace`: stream a runnable, explain one, fetch the embedded model's weights.
+"""The command `headrace`: stream a runnable, explain or draw one, fetch the embedded weights.
 
 Standard output carries what was asked for and nothing else; everything about it (times, progress,
 errors) goes to standard error, so that a pipe gets the text only. Exit codes:

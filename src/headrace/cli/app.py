@@ -6,6 +6,7 @@ The functions here only declare and pick; nothing of them is imported by what do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from functools import partial
 from typing import Annotated, Any, TypeAlias
 
@@ -25,6 +26,17 @@ _Target = Annotated[
     typer.Argument(metavar="TARGET", help="`path/to/file.py:name` or `package.module:name`."),
 ]
 _Debug = Annotated[bool, typer.Option("--debug", help="On an error, show the traceback.")]
+
+
+class Format(Enum):
+    """What `headrace graph` writes."""
+
+    ASCII = "ascii"
+    MERMAID = "mermaid"
+    SVG = "svg"
+    PNG = "png"
+    JSON = "json"
+
 
 app = typer.Typer(
     help="LLM applications in which everything streams.",
@@ -109,6 +121,36 @@ def _explain(
     from .explaining import explain
 
     return partial(explain, target, as_json=json)
+
+
+@app.command("graph")
+def _graph(
+    target: _Target,
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", "-f", help="By default that of FILE's ending, else ascii."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write it."),
+    ] = None,
+    debug: _Debug = False,
+) -> Job:
+    """Draw what a runnable is made of. What waits for its whole input is marked.
+
+    FILE's ending says the format: `.txt` (ascii), `.mmd` or `.mermaid`, `.svg`, `.png`, `.json`.
+    Without FILE, the graph is written to standard output, in characters.
+
+    Nothing runs, and nothing is sent anywhere. ascii, svg and png need
+    `pip install "headrace[graph]"`; mermaid and json need nothing.
+
+        headrace graph my_app.py:chain
+
+        headrace graph my_app.py:chain -o chain.svg
+    """
+    from .graphing import draw
+
+    return partial(draw, target, format=format and format.value, output=output)
 
 
 @app.command("pull")

@@ -1,14 +1,14 @@
 """Chat models and text models: their bases, fakes for tests, and `init_chat_model`.
 
-The fakes are loaded when one of them is asked for.
+Text models and the fakes are loaded when one of them is asked for.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from .._lazy import later
 from .base import BaseLanguageModel, LanguageModelInput
 from .chat_models import BaseChatModel, SimpleChatModel
 from .init import init_chat_model
-from .llms import LLM, BaseLLM
 
 if TYPE_CHECKING:
     from .fake import (
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         GenericFakeChatModel,
         ParrotFakeChatModel,
     )
+    from .llms import LLM, BaseLLM
 
 __all__ = [
     "LLM",
@@ -43,9 +44,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if "Fake" in name:
-        from . import fake
+_LATER = {name: "fake" for name in __all__ if "Fake" in name} | {"LLM": "llms", "BaseLLM": "llms"}
 
-        return getattr(fake, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    return later(__name__, _LATER, name)

@@ -7,17 +7,20 @@ thread in async runs. Which one is in the tables below.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from pydantic import Field
 
 from .. import _async, _sync
 from .._bridge import call_in_thread, stream_in_thread
-from ..errors import ConfigError
+from .._gate import alent, lent
+from ..errors import ConfigError, InputError, ModelError
 from ..flow import Once
 from ..messages import BaseMessage, MessageLikeRepresentation, convert_to_messages
+from ..messages.convert import what_instead
 from ..prompt_values import PromptValue
+from ..rate_limiters import BaseRateLimiter
 from ..run import Run, RunCallbacks
 from ..runnables.base import Output
 from ..runnables.serializable import RunnableSerializable
@@ -25,15 +28,29 @@ from ..shapes import Flow, Kwargs, Leaf
 
 __all__ = ["BaseLanguageModel", "LanguageModelInput", "ModelRunManager", "to_messages", "to_text"]
 
-LanguageModelInput: TypeAlias = PromptValue | str | list[MessageLikeRepresentation]
+_WHOLE = {"_generate", "_agenerate", "_call", "_acall", "_stream"}  # bodies that give an answer
+
+LanguageModelInput: TypeAlias = PromptValue | str | Sequence[MessageLikeRepresentation]
 
 
 def to_messages(value: Any) -> list[BaseMessage]:
-    """The messages that a model's input stands for."""
+    """The messages that a model's input stands for.
+
+    Raises:
+        InputError: it is nothing that a model can be asked.
+    """
     if isinstance(value, PromptValue):
         return value.to_messages()
     if isinstance(value, (str, BaseMessage)):
         return convert_to_messages([value])
+    if hasattr(value, "to_messages"):
+        return convert_to_messages(value)
+    if isinstance(value, (bytes, bytearray, memoryview)) or not isinstance(value, Sequence):
+        instead = what_instead(value) or (
+            ": pass a string, a message, a list of messages or a prompt value, or put a prompt "
+            "before the model that makes one of it"
+        )
+        raise InputError(f"A model cannot be asked {value!r} ({type(value).__name__}){instead}.")
     return convert_to_messages(value)
 
 
@@ -85,17 +102,22 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
         tags, metadata: of the model's own runs.
         disable_streaming: answer `stream` with one chunk from `invoke`; `"tool_calling"` only
             where tools are bound.
+        rate_limiter: asked once before each call, whatever its door; see `headrace.rate_limiters`.
     """
 
     tags: list[str] | None = None
     metadata: dict[str, Any] | None = None
     disable_streaming: bool | str = Field(default=False)
+    rate_limiter: BaseRateLimiter | None = Field(default=None, exclude=True)
     _bodies: ClassVar[frozenset[str]] = frozenset()
+    _collects: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         names = ("_generate", "_agenerate", "_stream", "_astream", "_call", "_acall")
-        cls._bodies = frozenset(n for n in names if not hasattr(getattr(cls, n, None), "_default"))
+        written = {name: getattr(cls, name, None) for name in names}
+        cls._bodies = frozenset(n for n, body in written.items()
+                                if body is not None and not hasattr(body, "_default"))  # fmt: skip
 
     @property
     def _llm_type(self) -> str:
@@ -124,17 +146,40 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
     ) -> AsyncIterator[Any]:
         raise NotImplementedError
 
+    # ------------------------------------------------------------- the rate
+
+    def _limit(self, run: Run) -> None:
+        """Wait until another call may be made; somebody else may work meanwhile."""
+        if self.rate_limiter is not None:
+            with lent(run.gate):
+                self._granted(run.call(self.rate_limiter.acquire, blocking=True))
+
+    async def _alimit(self, run: Run) -> None:
+        if self.rate_limiter is not None:
+            async with alent(run.gate):
+                self._granted(await run.acall(self.rate_limiter.aacquire, blocking=True))
+
+    def _granted(self, granted: Any) -> None:
+        if granted is False:
+            raise ModelError(
+                f"{self.rate_limiter!r} granted no call to {self.get_name()}: it gave up waiting. "
+                "Call again later, or let it wait longer."
+            )
+
     # ------------------------------------------------------------- values
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        return self._one(self._coerce(value), run, kw)
+        prompt = self._coerce(value)
+        self._limit(run)
+        return self._one(prompt, run, kw)
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
         prompt = self._coerce(value)
+        if not self._bodies & _WHOLE and "_astream" in self._bodies:
+            return await _async.value_by_fold(self, value, run, kw)
+        await self._alimit(run)
         if "_agenerate" in self._bodies or "_acall" in self._bodies:
             return await self._aone(prompt, run, kw)
-        if not self._bodies & {"_generate", "_call", "_stream"} and "_astream" in self._bodies:
-            return await _async.value_by_fold(self, value, run, kw)
         return await call_in_thread(self._one, prompt, run, kw)
 
     # ------------------------------------------------------------- streams
@@ -149,16 +194,20 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
         return self._single(source, run, kw)
 
     def _single(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
-        yield self._one(self._coerce(_sync.fold_source(source)), run, kw)
+        yield self._value(_sync.fold_source(source), run, kw)
 
     def _streamed(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
         """What the author's `_stream` gives for the source's value."""
         prompt = self._coerce(_sync.fold_source(source))
+        self._limit(run)
+        return self._called(prompt, run, kw)
+
+    def _called(self, prompt: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
         stop, rest = _stop_of(kw)
         manager = ModelRunManager(run, reports=False)
         stream = run.call(self._stream, prompt, stop=stop, run_manager=manager, **rest)  # type: ignore[attr-defined]
         entered = _sync.entered(iter(stream), run)
-        run.streams.append((entered, self, None))
+        run.holds(entered, self)
         return entered
 
     def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
@@ -175,19 +224,25 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
 
     async def _athreaded(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
         """The sync stream in a worker thread, its input read here."""
-        value = await _async.fold_source(source)
-        chunks = stream_in_thread(self, lambda s: self._open(s, run, kw), Once(value))
-        run.streams.append((chunks, self, None))
+        prompt = self._coerce(await _async.fold_source(source))
+        await self._alimit(run)
+
+        def opened(_: Any) -> Iterator[Any]:
+            return self._chunks(lambda: self._called(prompt, run, kw), run)
+
+        chunks = stream_in_thread(self, opened, Once(prompt))
+        run.holds(chunks, self)
         async for chunk in chunks:
             yield chunk
 
     async def _astreamed(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
         prompt = self._coerce(await _async.fold_source(source))
+        await self._alimit(run)
         stop, rest = _stop_of(kw)
         manager = AsyncModelRunManager(run, reports=False)
         stream = run.call(self._astream, prompt, stop=stop, run_manager=manager, **rest)  # type: ignore[attr-defined]
         entered = _async.entered(stream.__aiter__(), run)
-        run.streams.append((entered, self, None))
+        run.holds(entered, self)
         return entered
 
     def _flow(self) -> Flow:

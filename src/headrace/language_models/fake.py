@@ -58,7 +58,7 @@ class FakeMessagesListChatModel(BaseChatModel):
 
     responses: list[BaseMessage]
     sleep: float | None = None
-    i: int = 0
+    i: int = Field(default=0, repr=False)  # which answer is due: it moves with every call
 
     def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> Any:
         if self.sleep is not None:
@@ -80,7 +80,7 @@ class FakeListChatModel(SimpleChatModel):
 
     responses: list[str]
     sleep: float | None = None
-    i: int = 0
+    i: int = Field(default=0, repr=False)  # which answer is due: it moves with every call
     error_on_chunk_number: int | None = None
 
     def _call(self, *args: Any, **kwargs: Any) -> str:
@@ -245,7 +245,7 @@ class FakeListLLM(LLM):
 
     responses: list[str]
     sleep: float | None = None
-    i: int = 0
+    i: int = Field(default=0, repr=False)  # which answer is due: it moves with every call
 
     def _call(self, prompt: str, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> str:
         if self.sleep is not None:

@@ -60,6 +60,15 @@ def _raw_calls(more: Mapping[str, Any]) -> list[Any]:
     return raw if isinstance(raw, list) else []
 
 
+_CALL = {"name": {"type": "string"}, "args": {"type": "object"}, "id": {"type": ["string", "null"]}}
+_TOKENS = ("input_tokens", "output_tokens", "total_tokens")
+
+
+def _object(fields: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema."""
+    return {"type": "object", "properties": fields, "required": [*fields]}
+
+
 class AIMessage(BaseMessage):
     """What the model says.
 
@@ -79,6 +88,15 @@ class AIMessage(BaseMessage):
         list, given=lambda calls: [as_invalid_tool_call(call) for call in calls]
     )
     usage_metadata = Rare[UsageMetadata | None](given=copy_tree, merge=sum_usage)
+    _json: ClassVar[Mapping[str, Any]] = {
+        **BaseMessage._json,
+        "tool_calls": {"type": "array", "items": _object(_CALL), "default": []},
+        "invalid_tool_calls": {"type": "array", "items": {"type": "object"}, "default": []},
+        "usage_metadata": {
+            "anyOf": [_object({key: {"type": "integer"} for key in _TOKENS}), {"type": "null"}],
+            "default": None,
+        },
+    }
 
     if TYPE_CHECKING:
 
@@ -176,6 +194,11 @@ class AIMessageChunk(AIMessage, BaseMessageChunk):
         merge=merge_tool_call_chunks,
     )
     chunk_position = Rare[Literal["last"] | None](merge=lambda positions: positions[-1])
+    _json: ClassVar[Mapping[str, Any]] = {
+        **AIMessage._json,
+        "tool_call_chunks": {"type": "array", "items": {"type": "object"}, "default": []},
+        "chunk_position": {"enum": ["last", None], "default": None},
+    }
 
     if TYPE_CHECKING:
 

@@ -128,6 +128,19 @@ class BaseMessage:
     type: ClassVar[str] = "base"
     _rare: ClassVar[dict[str, Rare[Any]]] = {}  # every Rare of the class, by name
 
+    _json: ClassVar[Mapping[str, Any]] = {  # the fields in JSON schemas
+        "content": {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
+            ]
+        },
+        "additional_kwargs": {"type": "object", "optional": True},
+        "response_metadata": {"type": "object", "optional": True},
+        "name": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
+        "id": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
+    }
+
     # Set from outside, because what they do needs every kind of message, or a higher floor:
     # `_read` (convert.py) makes a message of a dict, a tuple or a string; `_prompt_of` (prompts)
     # makes the chat prompt that adding messages gives.
@@ -342,7 +355,8 @@ class BaseMessage:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        return value_schema(cls, cls._coerced)
+        kind = {"type": {"type": "string"}} if cls.type == BaseMessage.type else {}
+        return value_schema(cls, cls._coerced, {**cls._json, **kind})
 
     @classmethod
     def _coerced(cls, value: Any) -> BaseMessage:

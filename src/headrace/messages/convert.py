@@ -7,7 +7,7 @@ A message is written as a message, a string (the user's), a (role, text) pair, o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
 from headrace.errors import InputError
@@ -80,6 +80,8 @@ _OF_ROLE: dict[str, type[BaseMessage]] = {
     "developer": SystemMessage,
 }
 
+_NO_LIST = (Mapping, Set, bytes, bytearray, memoryview)  # what iterates, but over no messages
+
 _ROLES = sorted(role for role in _OF_ROLE if not role.endswith("Chunk"))
 
 
@@ -87,12 +89,24 @@ def convert_to_messages(messages: Any) -> list[BaseMessage]:
     """The messages that a sequence of message-likes, or a prompt value, describes.
 
     Raises:
-        InputError: something in it does not describe a message.
+        InputError: it is no sequence, or something in it does not describe a message.
     """
     to_messages = getattr(messages, "to_messages", None)
     if to_messages is not None:
         return to_messages()  # type: ignore[no-any-return]
+    if isinstance(messages, _NO_LIST) or not isinstance(messages, Iterable):
+        raise InputError(
+            f"{messages!r} ({type(messages).__name__}) is no list of messages"
+            f"{what_instead(messages)}."
+        )
     return [convert_to_message(message) for message in messages]
+
+
+def what_instead(value: Any) -> str:
+    """What to write instead of a dict that is one message; "" of anything else."""
+    if isinstance(value, Mapping) and "content" in value and ("role" in value or "type" in value):
+        return f": it is one message, so put it in a list, [{value!r}]"
+    return ""
 
 
 def convert_to_message(message: Any) -> BaseMessage:

@@ -63,6 +63,7 @@ class ChatMessage(BaseMessage):
     type: ClassVar[str] = "chat"
 
     role = Rare[str](merge=first_of, required=True)
+    _json: ClassVar[Mapping[str, Any]] = {**BaseMessage._json, "role": {"type": "string"}}
 
     if TYPE_CHECKING:
 
@@ -98,6 +99,7 @@ class FunctionMessage(BaseMessage):
 
     __slots__ = ()
     type: ClassVar[str] = "function"
+    _json: ClassVar[Mapping[str, Any]] = {**BaseMessage._json, "name": {"type": "string"}}
 
     if TYPE_CHECKING:
 
@@ -143,6 +145,11 @@ class RemoveMessage(BaseMessage):
 
     __slots__ = ()
     type: ClassVar[str] = "remove"
+    _json: ClassVar[Mapping[str, Any]] = {
+        **BaseMessage._json,
+        "content": {"type": "string", "default": ""},
+        "id": {"type": "string"},
+    }
 
     def __init__(self, id: str, **more: Any) -> None:
         if more.pop("content", None):

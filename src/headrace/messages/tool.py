@@ -61,6 +61,12 @@ class ToolMessage(BaseMessage, ToolOutputMixin):
     status = Rare[Literal["success", "error"]](
         "success", given=_checked_status, merge=_merge_status
     )
+    _json: ClassVar[Mapping[str, Any]] = {
+        **BaseMessage._json,
+        "tool_call_id": {"type": "string"},
+        "artifact": {"default": None},
+        "status": {"enum": ["success", "error"], "default": "success"},
+    }
 
     if TYPE_CHECKING:
 

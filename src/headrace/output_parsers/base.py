@@ -8,7 +8,7 @@ and never wait; in async runs a user's `parse` runs in the event loop unless the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from .. import _async, _sync
 from ..errors import InputError
@@ -17,8 +17,9 @@ from ..messages import BaseMessage
 from ..outputs import ChatGeneration, Generation
 from ..prompt_values import PromptValue
 from ..run import Run
+from ..runnables import schema
 from ..runnables.serializable import RunnableSerializable
-from ..shapes import Flow, Kwargs, Leaf
+from ..shapes import Flow, Kwargs, Leaf, Pieces
 
 __all__ = ["BaseOutputParser", "BaseTransformOutputParser", "text_of"]
 
@@ -46,7 +47,10 @@ def _generation(value: Any) -> Generation:
     return value if isinstance(value, Generation) else Generation(text=text_of(value))
 
 
-class BaseOutputParser(Leaf, RunnableSerializable[Any, T]):
+ParserInput: TypeAlias = str | BaseMessage
+
+
+class BaseOutputParser(Leaf, RunnableSerializable[ParserInput, T]):
     """A parser of the whole text: write `parse(text)`, and `aparse` if that has to wait."""
 
     _run_type: ClassVar[str] = "parser"
@@ -84,6 +88,11 @@ class BaseOutputParser(Leaf, RunnableSerializable[Any, T]):
     @property
     def _type(self) -> str:
         return type(self).__name__
+
+    def _data(self, side: schema.Side, config: Any = None) -> schema.Data:
+        if side == "input":
+            return schema.Plain(schema.title(self, side), ParserInput)
+        return super()._data(side)
 
     # ------------------------------------------------------------- as a step
 
@@ -128,6 +137,9 @@ class BaseTransformOutputParser(BaseOutputParser[T]):
 
     def _start(self, fold: Any) -> Machine | None:
         return Stepped(self._step)
+
+    def _reads(self) -> Pieces:
+        return Pieces.SURE  # `parse` sees how its input is cut
 
     def _flow(self) -> Flow:
         return Flow("streams")

@@ -8,7 +8,6 @@ from typing import Any
 from .. import _async, _sync
 from ..errors import JsonSyntaxError, OutputParserException
 from ..flow import Machine, last
-from ..jsonstream import JsonStream
 from ..run import Run
 from ..shapes import Flow, Kwargs
 from .base import BaseOutputParser, text_of
@@ -76,6 +75,8 @@ class _Growing:
     __slots__ = ("_stream", "_texts", "last")
 
     def __init__(self) -> None:
+        from ..jsonstream import JsonStream  # a chain that is only made need not wait for it
+
         self._stream = JsonStream()
         self._texts: list[str] = []
         self.last: Any = None

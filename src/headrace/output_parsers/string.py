@@ -8,7 +8,7 @@ from typing import Any
 from .. import _async, _sync
 from ..messages import BaseMessage
 from ..run import Run
-from ..shapes import Kwargs
+from ..shapes import Kwargs, Pieces
 from .base import BaseTransformOutputParser, text_of
 
 __all__ = ["StrOutputParser"]
@@ -42,6 +42,9 @@ class StrOutputParser(BaseTransformOutputParser[str]):
     def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
         step = _text if type(self) is StrOutputParser else self._step
         return _async.run_each(self, source, step)
+
+    def _reads(self) -> Pieces:
+        return Pieces.MAYBE if type(self) is StrOutputParser else super()._reads()
 
     @property
     def _type(self) -> str:

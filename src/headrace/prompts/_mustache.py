@@ -34,17 +34,20 @@ class _Section(NamedTuple):
 
 
 class Mustache:
-    """A parsed mustache template. `variables`: the names used outside of any section.
+    """A parsed mustache template. `variables`: the names used outside of any section; `nested`:
+    those of them that are a section, or into which a dotted name goes.
 
     Raises ValueError, with what is wrong, for a malformed one.
     """
 
-    __slots__ = ("_parts", "variables")
+    __slots__ = ("_parts", "nested", "variables")
 
     def __init__(self, template: str) -> None:
         self._parts = _parse(template)
-        names = {part.path[0] for part in self._parts if not isinstance(part, str) and part.path}
-        self.variables = tuple(sorted(names))
+        tags = [part for part in self._parts if not isinstance(part, str) and part.path]
+        self.variables = tuple(sorted({tag.path[0] for tag in tags}))
+        deep = {tag.path[0] for tag in tags if tag.path[1:] or isinstance(tag, _Section)}
+        self.nested = tuple(sorted(deep))
 
     def render(self, values: Mapping[str, Any]) -> str:
         out: list[str] = []

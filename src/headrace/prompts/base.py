@@ -19,6 +19,7 @@ from headrace.errors import ConfigError, InputError, missing_variables
 from headrace.flow import Machine, Whole
 from headrace.prompt_values import PromptValue
 from headrace.run import Run
+from headrace.runnables import schema
 from headrace.runnables.serializable import RunnableSerializable
 from headrace.shapes import Barrier, Kwargs
 
@@ -185,6 +186,22 @@ class BasePromptTemplate(Barrier, RunnableSerializable[Any, PromptValue], Generi
         if self._awaits():
             return await run.acall(self._aapply, value)
         return self._value(value, run, kw)
+
+    # ---------------------------------------------------------------- types
+
+    _value_type: ClassVar[Any] = PromptValue  # what formatting gives
+
+    def _data(self, side: schema.Side, config: Any = None) -> schema.Data:
+        if side == "output":
+            return schema.Plain(schema.title(self, side), self._value_type)
+        types = {**self._types(), **self.input_types}
+        fields = {name: (types.get(name, str), ...) for name in self.input_variables}
+        more = {name: (types.get(name, str), None) for name in self.optional_variables}
+        return schema.Fields("PromptInput", {**fields, **more})
+
+    def _types(self) -> dict[str, Any]:
+        """The types of the variables that are not texts."""
+        return {}
 
     # ---------------------------------------------------------------- showing
 

@@ -14,6 +14,7 @@ from headrace.errors import ConfigError, InputError
 from headrace.prompt_values import ImagePromptValue
 from headrace.prompts.base import BasePromptTemplate, PromptInputError
 from headrace.prompts.formats import PromptTemplateFormat, compiled
+from headrace.runnables import schema
 from headrace.runnables.serializable import RunnableSerializable
 from headrace.shapes import Pure
 
@@ -86,6 +87,12 @@ class DictPromptTemplate(Pure, RunnableSerializable[dict[str, Any], dict[str, An
             )
         return self._block(value)
 
+    def _data(self, side: schema.Side, config: Any = None) -> schema.Data:
+        if side == "output":
+            return super()._data(side)
+        fields = dict.fromkeys(self.input_variables, (Any, ...))
+        return schema.Fields(schema.title(self, side), fields)
+
     def pretty_repr(self, html: bool = False) -> str:
         """The dict as it was written."""
         return str(self.template)
@@ -102,6 +109,8 @@ class ImagePromptTemplate(BasePromptTemplate[dict[str, Any]]):
     Raises:
         ConfigError: a template is malformed, or a `path` is given: files are not read for a prompt.
     """
+
+    _value_type: ClassVar[Any] = ImagePromptValue
 
     template: dict[str, Any] = Field(default_factory=dict)
     template_format: PromptTemplateFormat = "f-string"

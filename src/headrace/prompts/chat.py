@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, TypeAlias, overload
+from typing import Any, ClassVar, Self, TypeAlias, overload
 
 from headrace.errors import ConfigError
 from headrace.messages import BaseMessage
@@ -31,6 +31,8 @@ __all__ = ["BaseChatPromptTemplate", "ChatPromptTemplate", "MessageLike"]
 
 class BaseChatPromptTemplate(BasePromptTemplate[str]):
     """Base of prompts that are messages. Subclass it with `format_messages`."""
+
+    _value_type: ClassVar[Any] = ChatPromptValue
 
     @abstractmethod
     def format_messages(self, /, **kwargs: Any) -> list[BaseMessage]:
@@ -166,6 +168,18 @@ class ChatPromptTemplate(BaseChatPromptTemplate):
         return self._custom or any(
             part._awaits() for part in self.messages if not isinstance(part, BaseMessage)
         )
+
+    def _types(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for part in self.messages:
+            if isinstance(part, MessagesPlaceholder):
+                found[part.variable_name] = list[BaseMessage]
+            elif isinstance(part, BaseChatPromptTemplate):
+                found.update(part._types())
+            elif isinstance(part, BaseStringMessagePromptTemplate):
+                for prompt in part._prompts():
+                    found.update(prompt._types() if isinstance(prompt, BasePromptTemplate) else {})
+        return found
 
     # ---------------------------------------------------------------- composition
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from headrace.errors import ConfigError
 from headrace.prompt_values import StringPromptValue
@@ -26,6 +26,8 @@ class _Field(str):
 
 class StringPromptTemplate(BasePromptTemplate[str]):
     """A prompt whose `format` gives a string. Subclass it with `format`."""
+
+    _value_type: ClassVar[Any] = StringPromptValue
 
     @abstractmethod
     def format(self, /, **kwargs: Any) -> str:
@@ -135,6 +137,10 @@ class PromptTemplate(StringPromptTemplate):
 
     def _apply(self, value: Any, /) -> StringPromptValue:
         return StringPromptValue(self._filled(self._checked(value)))
+
+    def _types(self) -> dict[str, Any]:
+        nested = getattr(compiled(self.template, self.template_format), "nested", ())
+        return dict.fromkeys(nested, Any)
 
     def __add__(self, other: Any) -> PromptTemplate:
         """This text followed by another: a PromptTemplate of the same format, or a string."""

@@ -5,9 +5,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .._lazy import later
 from ..config import ConfigurableFieldSpec
 from .addable import AddableDict, aadd, add
-from .base import Runnable
+from .base import Input, Output, Runnable
 from .binding import RunnableBinding
 from .branch import RunnableBranch
 from .coerce import coerce_to_runnable
@@ -19,6 +20,13 @@ from .configs import (
     patch_config,
     run_in_executor,
 )
+from .configurable import (
+    ConfigurableField,
+    ConfigurableFieldMultiOption,
+    ConfigurableFieldSingleOption,
+    RunnableConfigurableAlternatives,
+    RunnableConfigurableFields,
+)
 from .each import RunnableEach
 from .explain import Explanation, Step, explain
 from .fallbacks import RunnableWithFallbacks
@@ -27,24 +35,36 @@ from .history import RunnableWithMessageHistory
 from .parallel import RunnableMap, RunnableParallel
 from .passthrough import RunnableAssign, RunnablePassthrough, RunnablePick
 from .retry import RunnableRetry
+from .router import RouterInput, RouterRunnable
 from .sequence import RunnableSequence
 
 if TYPE_CHECKING:
+    from .like import RunnableLike
     from .serializable import RunnableSerializable
 
 __all__ = [
     "AddableDict",
+    "ConfigurableField",
+    "ConfigurableFieldMultiOption",
+    "ConfigurableFieldSingleOption",
     "ConfigurableFieldSpec",
     "Explanation",
+    "Input",
+    "Output",
+    "RouterInput",
+    "RouterRunnable",
     "Runnable",
     "RunnableAssign",
     "RunnableBinding",
     "RunnableBranch",
     "RunnableChunkwise",
     "RunnableConfig",
+    "RunnableConfigurableAlternatives",
+    "RunnableConfigurableFields",
     "RunnableEach",
     "RunnableGenerator",
     "RunnableLambda",
+    "RunnableLike",
     "RunnableMap",
     "RunnableParallel",
     "RunnablePassthrough",
@@ -69,9 +89,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "RunnableSerializable":
-        from .serializable import RunnableSerializable
+_LATER = {"RunnableLike": "like", "RunnableSerializable": "serializable"}
 
-        return RunnableSerializable
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    return later(__name__, _LATER, name)

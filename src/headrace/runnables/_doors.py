@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import _async, _sync
 from .._bridge import call_in_thread, stream_in_thread
 from ..errors import AsyncOnlyError, ConfigError
 from ..flow import Once, fold_chunks
 from ..run import Run
-from ..shapes import Flow, Leaf
+from ..shapes import Flow, Leaf, Pieces
 
 DOORS = ("invoke", "ainvoke", "stream", "astream", "transform", "atransform")
 
@@ -29,10 +29,15 @@ _FOR_VALUE = ("invoke", "stream", "transform")
 _FOR_ASTREAM = ("atransform", "astream", "ainvoke")
 _FOR_AVALUE = ("ainvoke", "astream", "atransform")
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+READERS = frozenset({"transform", "atransform"})  # a user's code sees the chunks that come
+_GIVERS = READERS | {"stream", "astream"}  # it may give several
+
 _native: set[Any] = set()
 
 
-def native(function: Callable[..., Any]) -> Callable[..., Any]:
+def native(function: F) -> F:
     """Mark a door that belongs to Headrace: overriding with it is not a user's override."""
     _native.add(function)
     return function
@@ -58,6 +63,8 @@ def install(cls: Any) -> None:
     cls._shaped = not getattr(cls._value, "_unshaped", False)
     cls._in_open, cls._in_aopen = cls._open, cls._aopen
     cls._in_value, cls._in_avalue = cls._value, cls._avalue
+    if doors & _GIVERS:
+        cls._many = Pieces.SURE
     if doors:
         _install_overrides(cls, doors)
 
@@ -186,7 +193,7 @@ async def _aopen_door(self: Any, door: str, source: Any, run: Run, kw: Any) -> A
             return
         stream = run.call(self.astream, value, _config(run), **kw)
     entered = _async.entered(stream.__aiter__(), run)
-    run.streams.append((entered, self, None))
+    run.holds(entered, self)
     async for chunk in entered:
         yield chunk
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..run import Run, begin
 from ._doors import batches
 
 
@@ -26,9 +27,16 @@ def stages(steps: Sequence[Any], door: str) -> list[list[Any]]:
 class Staged:
     """The inputs on their way: values at their places, failures kept out of later stages."""
 
-    def __init__(self, inputs: Sequence[Any], configs: Sequence[Any], keep: bool) -> None:
+    def __init__(
+        self, node: Any, inputs: Sequence[Any], configs: Sequence[Any], keep: bool
+    ) -> None:
         self.values: list[Any] = list(inputs)
-        self.configs = configs
+        self.inputs = inputs
+        self.runs = [begin(node, config) for config in configs]
+        self.configs = [
+            run.config() if run.observed else config
+            for run, config in zip(self.runs, configs, strict=True)
+        ]
         self.keep = keep
         self.alive = list(range(len(self.values)))
 
@@ -42,6 +50,25 @@ class Staged:
             inputs = [self.values[place] for place in self.alive]
             yield runnable, inputs, [self.configs[place] for place in self.alive], kwargs
             kwargs = {}
+
+    def started(self) -> Iterator[Run]:
+        """Report that each input's run starts; gives those that somebody observes."""
+        for run, value in zip(self.runs, self.inputs, strict=True):
+            if run.observed:
+                run.started(value)
+                yield run
+
+    def ended(self, error: BaseException | None = None) -> Iterator[Run]:
+        """Report how each input's run ended: with its value, its failure, or all by `error`."""
+        for run, given, value in zip(self.runs, self.inputs, self.values, strict=True):
+            if not run.observed:
+                continue
+            failure = value if self.keep and isinstance(value, Exception) else error
+            if failure is None:
+                run.ended(given, value)
+            else:
+                run.stopped(failure, None)
+            yield run
 
     def take(self, outputs: Sequence[Any]) -> None:
         """What a stage gave, in the order of its inputs."""

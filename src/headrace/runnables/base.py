@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
     Callable,
     Iterator,
     Mapping,
     Sequence,
 )
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 from .. import _async, _async_fan, _sync, _sync_fan
 from .._gate import Gate
@@ -23,11 +22,23 @@ from ..config import RunnableConfig
 from ..errors import InputError
 from ..flow import Once
 from ..run import Run, begin, current_run
-from ..shapes import Flow, Kwargs, Node
+from ..shapes import Flow, Kwargs, Node, Pieces
 from . import _doors
 from ._about import About
+from ._copying import Copied
 from ._doors import native
-from .configs import get_config_list
+from ._settings import ConfigurableField
+from ._typed import (
+    A,
+    AStreamed,
+    Awaited,
+    Filled,
+    FilledAwaited,
+    FilledStreamed,
+    Streamed,
+    Whole,
+)
+from .configs import as_told, get_config_list
 
 Input = TypeVar("Input", contravariant=True)  # noqa: PLC0105 - the field's names
 Output = TypeVar("Output", covariant=True)  # noqa: PLC0105
@@ -37,7 +48,7 @@ makers: dict[str, Callable[..., Any]] = {}
 """Combinators by name; each file of this package enters its own, so that none imports another."""
 
 
-class Runnable(About, Generic[Input, Output]):
+class Runnable(About, Copied, Generic[Input, Output]):
     """Something that turns an input into an output, at once or chunk by chunk.
 
     `Input` is the type of one input (a whole one; its chunks, for `transform`), `Output` that of
@@ -198,45 +209,102 @@ class Runnable(About, Generic[Input, Output]):
 
     # ------------------------------------------------------------- composition
 
+    # The order is part of it: a lambda is tried against each in turn, and a function that takes an
+    # iterator and gives one is a generator function before it is anything else.
+
     @overload
     def __or__(self, other: Runnable[Output, Other]) -> Runnable[Input, Other]: ...
     @overload
-    def __or__(
-        self, other: Callable[[Iterator[Any]], Iterator[Other]]
-    ) -> Runnable[Input, Other]: ...
+    def __or__(self, other: Streamed[Output, Other]) -> Runnable[Input, Other]: ...
     @overload
-    def __or__(
-        self, other: Callable[[AsyncIterator[Any]], AsyncIterator[Other]]
-    ) -> Runnable[Input, Other]: ...
+    def __or__(self, other: AStreamed[Output, Other]) -> Runnable[Input, Other]: ...
     @overload
-    def __or__(self, other: Callable[[Output], Awaitable[Other]]) -> Runnable[Input, Other]: ...
+    def __or__(self, other: Awaited[Output, Other]) -> Runnable[Input, Other]: ...
     @overload
-    def __or__(self, other: Callable[[Output], Other]) -> Runnable[Input, Other]: ...
+    def __or__(self, other: Whole[Output, Other]) -> Runnable[Input, Other]: ...
     @overload
-    def __or__(self, other: Mapping[str, Any]) -> Runnable[Input, dict[str, Any]]: ...
+    def __or__(self, other: FilledStreamed[Output, Other]) -> Runnable[Input, Other]: ...
+    @overload
+    def __or__(self, other: FilledAwaited[Output, Other]) -> Runnable[Input, Other]: ...
+    @overload
+    def __or__(self, other: Filled[Output, Other]) -> Runnable[Input, Other]: ...
+    @overload
+    def __or__(self, other: Mapping[str, Step[Output]]) -> Runnable[Input, dict[str, Any]]: ...
     def __or__(self, other: Any) -> Any:
         """`self`, then `other`: a Runnable, a function (takes the whole value), a generator
         function (takes the stream) or a dict of those (a parallel)."""
         return makers["sequence"](self, other)
 
     @overload
-    def __ror__(
-        self, other: Callable[[Iterator[Other]], Iterator[Any]]
-    ) -> Runnable[Other, Output]: ...
+    def __ror__(self, other: Streamed[Other, Input]) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(self, other: AStreamed[Other, Input]) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(self, other: Awaited[Other, Input]) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(self, other: Whole[Other, Input]) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(self, other: FilledStreamed[Other, Input]) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(self, other: FilledAwaited[Other, Input]) -> Runnable[Other, Output]: ...
+    @overload
+    def __ror__(self, other: Filled[Other, Input]) -> Runnable[Other, Output]: ...
     @overload
     def __ror__(
-        self, other: Callable[[AsyncIterator[Other]], AsyncIterator[Any]]
-    ) -> Runnable[Other, Output]: ...
-    @overload
-    def __ror__(self, other: Callable[[Other], Any]) -> Runnable[Other, Output]: ...
-    @overload
-    def __ror__(self, other: Mapping[str, Any]) -> Runnable[Any, Output]: ...
+        self: Runnable[dict[str, Any], Output], other: Mapping[str, Any]
+    ) -> Runnable[Any, Output]: ...
     def __ror__(self, other: Any) -> Any:
         return makers["sequence"](other, self)
 
-    def pipe(self, *others: Any, name: str | None = None) -> Runnable[Input, Any]:
+    # Here a plain function comes before a generator function: only so do all tools read lambdas.
+
+    @overload
+    def pipe(
+        self, _: Runnable[Output, Other], /, *, name: str | None = ...
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def pipe(
+        self, _: Awaited[Output, Other], /, *, name: str | None = ...
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def pipe(
+        self, _: Whole[Output, Other], /, *, name: str | None = ...
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def pipe(
+        self, _: Streamed[Output, Other], /, *, name: str | None = ...
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def pipe(
+        self, _: AStreamed[Output, Other], /, *, name: str | None = ...
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def pipe(
+        self, _: FilledStreamed[Output, Other], /, *, name: str | None = ...
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def pipe(
+        self, _: FilledAwaited[Output, Other], /, *, name: str | None = ...
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def pipe(
+        self, _: Filled[Output, Other], /, *, name: str | None = ...
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def pipe(
+        self, _: Mapping[str, Step[Output]], /, *, name: str | None = ...
+    ) -> Runnable[Input, dict[str, Any]]: ...
+    @overload
+    def pipe(
+        self, _: Step[Output], second: Runnable[Any, Other], /, *, name: str | None = ...
+    ) -> Runnable[Input, Other]: ...
+    @overload
+    def pipe(
+        self, _: Step[Output], second: Any, /, *more: Any, name: str | None = ...
+    ) -> Runnable[Input, Any]: ...
+    def pipe(self, *others: Any, name: str | None = None) -> Any:
         """`self | others[0] | others[1] …`, with a name if given."""
-        return makers["sequence"](self, *others, name=name)  # type: ignore[no-any-return]
+        return makers["sequence"](self, *others, name=name)
 
     def pick(self, keys: str | list[str]) -> Runnable[Input, Any]:
         """Then only one key's value, or a dict of the listed keys, of the output dict."""
@@ -255,26 +323,65 @@ class Runnable(About, Generic[Input, Output]):
         self, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Runnable[Input, Output]:
         """With this config at every call; fields may be given as keywords."""
-        merged = {**(config or {}), **kwargs}
+        merged = as_told(self, config, kwargs)
         return makers["binding"](bound=self, config=merged)  # type: ignore[no-any-return]
 
-    def with_retry(self, **kwargs: Any) -> Runnable[Input, Output]:
-        """Tried again when it fails; arguments as for `RunnableRetry.of`."""
-        return makers["retry"](self, **kwargs)  # type: ignore[no-any-return]
+    def with_retry(
+        self,
+        *,
+        retry_if_exception_type: tuple[type[BaseException], ...]
+        | type[BaseException]
+        | Callable[[BaseException], bool] = (Exception,),
+        wait_exponential_jitter: bool = True,
+        exponential_jitter_params: Mapping[str, float] | None = None,
+        stop_after_attempt: int = 3,
+    ) -> Runnable[Input, Output]:
+        """Tried again when it fails; see `RunnableRetry.of`."""
+        return makers["retry"](  # type: ignore[no-any-return]
+            self,
+            retry_if_exception_type=retry_if_exception_type,
+            wait_exponential_jitter=wait_exponential_jitter,
+            exponential_jitter_params=exponential_jitter_params,
+            stop_after_attempt=stop_after_attempt,
+        )
 
     def with_fallbacks(
         self,
-        fallbacks: Sequence[Runnable[Any, Any]],
+        fallbacks: Sequence[Runnable[Input, Other]],
         *,
         exceptions_to_handle: tuple[type[BaseException], ...] = (Exception,),
         exception_key: str | None = None,
-    ) -> Runnable[Input, Output]:
+    ) -> Runnable[Input, Output | Other]:
         """With others to take over when it fails; see `RunnableWithFallbacks`."""
         return makers["fallbacks"](  # type: ignore[no-any-return]
             runnable=self,
             fallbacks=fallbacks,
             exceptions_to_handle=exceptions_to_handle,
             exception_key=exception_key,
+        )
+
+    def configurable_fields(self, **kwargs: Any) -> Runnable[Input, Output]:
+        """With fields (of a pydantic component) or constructor parameters (of any other) that a
+        call may set: `temperature=ConfigurableField(id="temp")`, then
+        `config={"configurable": {"temp": 0.9}}`. Raises ConfigError for an unknown field."""
+        return makers["configurable_fields"](default=self, fields=kwargs)  # type: ignore[no-any-return]
+
+    def configurable_alternatives(
+        self,
+        which: ConfigurableField,
+        *,
+        default_key: str = "default",
+        prefix_keys: bool = False,
+        **kwargs: Any,
+    ) -> Runnable[Input, Output]:
+        """With others, runnables or functions that make one, of which a call may choose by key;
+        see `RunnableConfigurableAlternatives`."""
+        return makers["configurable_alternatives"](  # type: ignore[no-any-return]
+            which=which,
+            default=self,
+            alternatives=kwargs,
+            default_key=default_key,
+            prefix_keys=prefix_keys,
         )
 
     def with_types(
@@ -284,6 +391,31 @@ class Runnable(About, Generic[Input, Output]):
         return makers["binding"](  # type: ignore[no-any-return]
             bound=self, custom_input_type=input_type, custom_output_type=output_type
         )
+
+    def with_listeners(
+        self,
+        *,
+        on_start: Callable[..., Any] | None = None,
+        on_end: Callable[..., Any] | None = None,
+        on_error: Callable[..., Any] | None = None,
+    ) -> Runnable[Input, Output]:
+        """With functions that are called once per call: with the run (`headrace.callbacks.Run`),
+        or with the run and the config. A run that was left or cancelled goes to `on_error`."""
+        from ..callbacks.listeners import Listening
+
+        factory = Listening(on_start=on_start, on_end=on_end, on_error=on_error)
+        return makers["binding"](bound=self, config_factories=[factory])  # type: ignore[no-any-return]
+
+    def with_alisteners(
+        self,
+        *,
+        on_start: Callable[..., Any] | None = None,
+        on_end: Callable[..., Any] | None = None,
+        on_error: Callable[..., Any] | None = None,
+    ) -> Runnable[Input, Output]:
+        """`with_listeners` for coroutine functions: awaited in async runs, in their order; a sync
+        run waits for a worker thread to run each."""
+        return self.with_listeners(on_start=on_start, on_end=on_end, on_error=on_error)
 
     def map(self) -> Runnable[list[Input], list[Output]]:
         """For lists: each element through this runnable."""
@@ -296,7 +428,8 @@ class Runnable(About, Generic[Input, Output]):
         base = name or getattr(self, "name", None) or self._kind_name()
         if not suffix:
             return base
-        return f"{base}_{suffix}" if base[0].islower() else f"{base}{suffix.title()}"
+        upper = base[:1].isupper()
+        return f"{base}{suffix.title()}" if upper else f"{base}_{suffix.lower()}"
 
     def _kind_name(self) -> str:
         """The name of one that was given none."""
@@ -304,6 +437,9 @@ class Runnable(About, Generic[Input, Output]):
 
     def __repr__(self) -> str:
         return f"{self.get_name()}()"
+
+    def _reads(self) -> Pieces:
+        return Pieces.SURE if self._overridden & _doors.READERS else super()._reads()
 
     def _flow(self) -> Flow:
         """Of a class with no shape: what its doors can do."""
@@ -328,6 +464,17 @@ class Runnable(About, Generic[Input, Output]):
 
 _doors.install(Runnable)
 
+Step: TypeAlias = (
+    Runnable[A, Any]
+    | Whole[A, Any]
+    | Streamed[A, Any]
+    | AStreamed[A, Any]
+    | Filled[A, Any]
+    | FilledStreamed[A, Any]
+    | Mapping[str, Any]
+)
+"""A branch of a dict: what takes an `A`."""
+
 
 class _Behind(Node):
     """What a public door of a class with overrides leads to, where that is not the class itself:
@@ -339,6 +486,7 @@ class _Behind(Node):
         self._children = node._children  # type: ignore[method-assign]
         self._fold = node._fold
         self._run_type = node._run_type  # type: ignore[misc]
+        self._own_callbacks = node._own_callbacks
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
         return _doors.open_override(self._node, source, run, kw, self._door)

@@ -6,20 +6,24 @@ run. Its doors are those of what it binds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..config import merge_configs
 from ..run import Run
 from ..shapes import Flow, Kwargs, Node
-from ._doors import DOORS, native
+from . import schema
+from ._copying import ByValue
+from ._doors import DOORS
+from ._methods import AWAITED, BATCHES, is_method, takes_config, through, with_config
+from ._rebuild import rebuilt
+from ._repr import called
 from .base import Input, Output, Runnable, makers
 from .coerce import coerce_to_runnable
+from .configs import as_told
 
-_BATCHES = ("batch", "abatch", "batch_as_completed", "abatch_as_completed")
 
-
-class RunnableBinding(Runnable[Input, Output]):
+class RunnableBinding(ByValue, Runnable[Input, Output]):
     """`bound`, called with `kwargs`, under `config`.
 
     Args:
@@ -57,7 +61,7 @@ class RunnableBinding(Runnable[Input, Output]):
         if self.config:
             run = run.configured(self.config)
         for factory in self.config_factories:
-            run = run.configured(factory(run.config()))
+            run = run.configured(factory(run.config()), over=True)
         return self.bound, run, kw
 
     def _fold_after(self, fold: Any) -> Any:
@@ -77,7 +81,7 @@ class RunnableBinding(Runnable[Input, Output]):
 
     def _called(self, config: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         merged: Any = config
-        if self.config:
+        if self.config or self.config_factories:
             merged = merge_configs(self.config, config)
         for factory in self.config_factories:
             merged = merge_configs(merged, factory(merged))
@@ -87,27 +91,25 @@ class RunnableBinding(Runnable[Input, Output]):
         return self._again(kwargs={**self.kwargs, **kwargs})  # type: ignore[no-any-return]
 
     def with_config(self, config: Any = None, **kwargs: Any) -> Runnable[Input, Output]:
-        return self._again(config=merge_configs(self.config, {**(config or {}), **kwargs}))  # type: ignore[no-any-return]
+        return self._again(config=merge_configs(self.config, as_told(self, config, kwargs)))  # type: ignore[no-any-return]
 
     def with_retry(self, **kwargs: Any) -> Runnable[Input, Output]:
         return self._again(bound=self.bound.with_retry(**kwargs))  # type: ignore[no-any-return]
 
     def _again(self, **changes: Any) -> Any:
-        return type(self)(
-            **{
-                "bound": self.bound,
-                "kwargs": self.kwargs,
-                "config": self.config,
-                "config_factories": self.config_factories,
-                "custom_input_type": self.custom_input_type,
-                "custom_output_type": self.custom_output_type,
-                **changes,
-            }
-        )
+        return rebuilt(self, changes)
 
     def get_name(self, suffix: str | None = None, *, name: str | None = None) -> str:
         named = name or self.config.get("run_name")
         return self.bound.get_name(suffix, name=named)  # type: ignore[no-any-return]
+
+    def _data(self, side: schema.Side, config: Any = None) -> schema.Data:
+        custom = self.custom_input_type if side == "input" else self.custom_output_type
+        return schema.Plain(schema.title(self, side), custom)
+
+    def _typed_by(self, side: schema.Side, config: Any) -> tuple[Any, Any] | None:
+        custom = self.custom_input_type if side == "input" else self.custom_output_type
+        return (self.bound, self._called(config, {})[0]) if custom is None else None
 
     def _children(self) -> Sequence[tuple[str | None, Node]]:
         return [(None, self.bound)]
@@ -116,24 +118,23 @@ class RunnableBinding(Runnable[Input, Output]):
         return self.bound._flow()  # type: ignore[no-any-return]
 
     def __getattr__(self, name: str) -> Any:
-        """What is not here is the bound runnable's."""
+        """What is not here is the bound runnable's; its methods that take a config get this one's
+        as well."""
         if name.startswith("__") or name == "bound":
             raise AttributeError(name)
-        return getattr(self.bound, name)
+        found = getattr(self.bound, name)
+        if name.startswith("_") or not is_method(found) or not takes_config(found):
+            return found
+        return with_config(found, lambda given: (found, merge_configs(self.config, given)))
+
+    def _shown(self, config: Any) -> Iterator[Any]:
+        yield self
+        yield from self.bound._shown(self._called(config, {})[0])
 
     def __repr__(self) -> str:
-        parts = [repr(self.bound)]
-        parts += [f"kwargs={self.kwargs!r}"] if self.kwargs else []
-        parts += [f"config={self.config!r}"] if self.config else []
-        return f"RunnableBinding({', '.join(parts)})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, RunnableBinding):
-            return NotImplemented
-        mine = (self.bound, self.kwargs, self.config)
-        return mine == (other.bound, other.kwargs, other.config)
-
-    __hash__ = None  # type: ignore[assignment]
+        names = ("kwargs", "config", "config_factories", "custom_input_type", "custom_output_type")
+        settings = {name: getattr(self, name) for name in names}
+        return called(type(self).__name__, self.bound, **{k: v for k, v in settings.items() if v})
 
 
 def _door(name: str) -> Callable[..., Any]:
@@ -141,30 +142,38 @@ def _door(name: str) -> Callable[..., Any]:
         config, kwargs = self._called(config, kwargs)
         return getattr(self.bound, name)(input, config, **kwargs)
 
-    door.__name__ = name
-    door.__doc__ = getattr(Runnable, name).__doc__
-    return native(door)
+    async def awaited(self: Any, input: Any, config: Any = None, **kwargs: Any) -> Any:
+        config, kwargs = self._called(config, kwargs)
+        return await getattr(self.bound, name)(input, config, **kwargs)
+
+    return through(name, awaited if name in AWAITED else door)
 
 
 def _batch_door(name: str) -> Callable[..., Any]:
-    def door(
-        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
-    ) -> Any:
-        if isinstance(config, Sequence):
+    def called(self: Any, inputs: Any, config: Any, keep_errors: bool, kwargs: Any) -> Any:
+        if isinstance(config, Sequence) and not isinstance(config, str):
             config = [self._called(each, {})[0] for each in config]
         else:
             config = self._called(config, {})[0]
         method = getattr(self.bound, name)
-        return method(inputs, config, return_exceptions=return_exceptions, **{**self.kwargs, **kw})
+        return method(inputs, config, return_exceptions=keep_errors, **{**self.kwargs, **kwargs})
 
-    door.__name__ = name
-    door.__doc__ = getattr(Runnable, name).__doc__
-    return native(door)
+    def door(
+        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
+    ) -> Any:
+        return called(self, inputs, config, return_exceptions, kw)
+
+    async def awaited(
+        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
+    ) -> Any:
+        return await called(self, inputs, config, return_exceptions, kw)
+
+    return through(name, awaited if name in AWAITED else door)
 
 
 for _name in DOORS:
     setattr(RunnableBinding, _name, _door(_name))
-for _name in _BATCHES:
+for _name in BATCHES:
     setattr(RunnableBinding, _name, _batch_door(_name))
 
 makers["binding"] = RunnableBinding

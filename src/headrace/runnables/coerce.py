@@ -22,8 +22,8 @@ def is_generator(function: Any) -> bool:
     )
 
 
-def coerce_to_runnable(thing: Any) -> Any:
-    """The runnable that `thing` stands for."""
+def coerce_to_runnable(thing: Any, where: str = "") -> Any:
+    """The runnable that `thing` stands for. `where`: for errors, e.g. `"fallback 2"`."""
     if isinstance(thing, Runnable):
         return thing
     if isinstance(thing, Mapping):
@@ -32,7 +32,26 @@ def coerce_to_runnable(thing: Any) -> Any:
         return makers["generator"](thing)
     if callable(thing):
         return makers["lambda"](thing)
+    place = where and f", {where},"
     raise NotRunnableError(
-        f"{thing!r} ({type(thing).__name__}) cannot be a step of a chain: give a Runnable, a "
-        "function, a generator function, or a dict of those."
+        f"{thing!r} ({type(thing).__name__}){place} cannot be a step of a chain: give a Runnable, "
+        "a function, a generator function, or a dict of those."
     )
+
+
+def by_key(things: Any, whole: str) -> Mapping[Any, Any]:
+    """The dict that `whole`, a class, was given, or an error that says that it is none."""
+    if not isinstance(things, Mapping):
+        raise NotRunnableError(
+            f"{whole} got {things!r} ({type(things).__name__}): give a dict of runnables by key."
+        )
+    return things
+
+
+def coerced(things: Any, whole: str) -> dict[Any, Any]:
+    """The runnables that the values of a dict stand for, which is given to `whole`, a class."""
+    things = by_key(things, whole)
+    return {
+        key: coerce_to_runnable(each, f"under the key {key!r} of a {whole}")
+        for key, each in things.items()
+    }

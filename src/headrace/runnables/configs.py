@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .._bridge import call_in_thread
-from ..config import DEFAULT_RECURSION_LIMIT, RunnableConfig, copied, merge_configs
+from ..config import DEFAULT_RECURSION_LIMIT, RunnableConfig, checked, copied, merge_configs
 from ..errors import ConfigError
 from ..run import current_run
 
@@ -34,7 +34,7 @@ def ensure_config(config: Mapping[str, Any] | None = None) -> RunnableConfig:
     run = current_run()
     if run is not None:
         full.update(copied(run.config().items()))
-    given = config or {}
+    given = checked(config or {})
     full.update(copied((key, value) for key, value in given.items() if key in _KEYS))
     strangers = {k: v for k, v in given.items() if k not in _KEYS and v is not None}
     full["configurable"] = {**full["configurable"], **strangers}
@@ -44,12 +44,33 @@ def ensure_config(config: Mapping[str, Any] | None = None) -> RunnableConfig:
     return full  # type: ignore[return-value]
 
 
+def as_told(node: Any, config: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What `with_config` was told for `node`, checked. Unknown keys are configurable ones, but a
+    misspelt field is refused, unless the node knows a key of that name."""
+    told = dict(checked({**checked(config or {}), **fields}))
+    for key in told:
+        if key in _KEYS:
+            continue
+        from difflib import get_close_matches  # few programs come here
+
+        meant = get_close_matches(str(key), _KEYS, 1, 0.85)
+        if meant and not any(spec.id == key for spec in node.config_specs):
+            raise ConfigError(
+                f"with_config was told {key!r}, which no config has: did you mean {meant[0]!r}? "
+                f"(A setting of your own goes into configurable={{{key!r}: …}}.)"
+            )
+    return told
+
+
 def get_config_list(
     config: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None, length: int
 ) -> list[RunnableConfig]:
     """One complete config for each of `length` inputs. A `run_id` goes to the first only."""
     if length < 0:
         raise ConfigError(f"A list of {length} configs was asked for: give a length of 0 or more.")
+    told: Any = config
+    if isinstance(told, str):
+        checked(told)  # a sequence, and no config
     if isinstance(config, Sequence):
         if len(config) != length:
             raise ConfigError(
@@ -57,7 +78,7 @@ def get_config_list(
                 "or a list with one for each."
             )
         return [ensure_config(each) for each in config]
-    if config is not None and length > 1 and config.get("run_id") is not None:
+    if config is not None and length > 1 and checked(config).get("run_id") is not None:
         warnings.warn(
             f"run_id {config['run_id']} names one run: only the first of the {length} gets it.",
             RuntimeWarning,

@@ -8,7 +8,9 @@ from typing import Any
 from .. import _async, _async_fan, _sync, _sync_fan
 from ..errors import InputError
 from ..run import Run
-from ..shapes import Flow, Kwargs, Leaf, Node
+from ..shapes import Flow, Kwargs, Leaf, Node, Pieces
+from . import schema
+from ._repr import called
 from .base import Runnable, makers
 from .coerce import coerce_to_runnable
 
@@ -33,6 +35,9 @@ class RunnableEach(Leaf, Runnable[list[Any], list[Any]]):
     chunks add up to the whole list; an input that arrives as list chunks is worked on as it comes.
     """
 
+    _layout = "inside"
+    _many = Pieces.SURE
+
     def __init__(self, bound: Any, *, name: str | None = None) -> None:
         self.bound = coerce_to_runnable(bound)
         self.name = name
@@ -56,8 +61,10 @@ class RunnableEach(Leaf, Runnable[list[Any], list[Any]]):
         )
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        read = given = 0
         for chunk in source:
             items = _listed(chunk)
+            read, given = read + 1, given + len(items)
             if not self._waits:
                 for item in items:
                     yield [_sync.value_step(self.bound, item, run, kw)]
@@ -67,15 +74,19 @@ class RunnableEach(Leaf, Runnable[list[Any], list[Any]]):
                 len(items),
                 gate=run.gate,
             )
-            run.streams.append((pairs, self, None))
+            run.holds(pairs, self)
             ordered = _Order()
             for number, output in pairs:
                 yield from ordered.ready(number, output)
             run.streams.remove((pairs, self, None))
+        if read and not given:  # an empty list is a value, not the end of nothing
+            yield []
 
     async def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        read = given = 0
         async for chunk in source:
             items = _listed(chunk)
+            read, given = read + 1, given + len(items)
             if not self._waits:
                 for item in items:
                     yield [await _async.value_step(self.bound, item, run, kw)]
@@ -85,12 +96,20 @@ class RunnableEach(Leaf, Runnable[list[Any], list[Any]]):
                 len(items),
                 gate=run.gate,
             )
-            run.streams.append((pairs, self, None))
+            run.holds(pairs, self)
             ordered = _Order()
             async for number, output in pairs:
                 for done in ordered.ready(number, output):
                     yield done
             run.streams.remove((pairs, self, None))
+        if read and not given:  # an empty list is a value, not the end of nothing
+            yield []
+
+    def _data(self, side: schema.Side, config: Any = None) -> schema.Data:
+        return schema.Items(schema.title(self, side), schema.said(self.bound, side, config))
+
+    def _reads(self) -> Pieces:
+        return Pieces.MAYBE  # what is bound gets whole elements
 
     def _kind_name(self) -> str:
         return f"RunnableEach<{self.bound.get_name()}>"
@@ -102,7 +121,7 @@ class RunnableEach(Leaf, Runnable[list[Any], list[Any]]):
         return Flow("streams")
 
     def __repr__(self) -> str:
-        return f"RunnableEach({self.bound!r})"
+        return called(type(self).__name__, self.bound)
 
     def __eq__(self, other: object) -> bool:
         return self.bound == other.bound if isinstance(other, RunnableEach) else NotImplemented

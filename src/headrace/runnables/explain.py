@@ -16,7 +16,8 @@ _SAYS = {
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step. `path` as in events and errors; `kind` is `"streams"`, `"barrier"` or `"source"`;
-    `advice` what to write instead of a barrier ("" where there is nothing better)."""
+    `advice` what to write instead of a barrier ("" where there is nothing better, or where it would
+    change nothing because a later step waits anyway)."""
 
     path: str
     label: str
@@ -70,10 +71,11 @@ class Explanation:
 
 def explain(node: Any) -> Explanation:
     """Walk a runnable and say of each step what it does to a stream."""
-    return Explanation(list(_walk(node, "", "", 0)))
+    return Explanation(list(_walk(node, "", "", 0, True)))
 
 
-def _walk(node: Any, label: str | None, parent: str, depth: int) -> Iterator[Step]:
+def _walk(node: Any, label: str | None, parent: str, depth: int, shows: bool) -> Iterator[Step]:
+    """`shows`: whether it would change what comes out of the whole if this one streamed."""
     while node._transparent and node._children():
         named = node.get_name()
         node = node._children()[0][1]
@@ -83,9 +85,11 @@ def _walk(node: Any, label: str | None, parent: str, depth: int) -> Iterator[Ste
     here = f"{label}:{name}" if label else name
     path = f"{parent}/{here}" if parent else name
     flow = node._flow()
-    yield Step(path, label or "", name, node._run_type, depth, flow.kind, flow.advice)
-    for child_label, child in node._children():
-        yield from _walk(child, child_label, path, depth + 1)
+    yield Step(
+        path, label or "", name, node._run_type, depth, flow.kind, flow.advice if shows else ""
+    )
+    for number, (child_label, child) in enumerate(node._children()):
+        yield from _walk(child, child_label, path, depth + 1, shows and node._shows(number))
 
 
 class _Named:
@@ -102,6 +106,9 @@ class _Named:
 
     def _flow(self) -> Any:
         return self._node._flow()
+
+    def _shows(self, number: int) -> bool:
+        return self._node._shows(number)  # type: ignore[no-any-return]
 
     def _children(self) -> Any:
         return self._node._children()

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
-from ..errors import InputError
+from ..errors import ConfigError, InputError
 from ..flow import Command, Forward, Outcome, Read
 from ..run import Run
-from ..shapes import Flow, Kwargs, Node, Plan
+from ..shapes import Flow, Kwargs, Node, Plan, lacking_all
+from . import schema
+from ._copying import ByValue
+from ._handled import handled
+from ._methods import is_method
+from ._repr import called
 from .base import Input, Output, Runnable, makers
 from .coerce import coerce_to_runnable
 
 
-class RunnableWithFallbacks(Plan, Runnable[Input, Output]):
+class RunnableWithFallbacks(ByValue, Plan, Runnable[Input, Output]):
     """`runnable`, or the first of `fallbacks` that works, on the same input.
 
     Args:
@@ -25,23 +30,25 @@ class RunnableWithFallbacks(Plan, Runnable[Input, Output]):
     too: the next one would start over. An empty stream is no failure.
     """
 
+    _restarts = True
+    _layout = "one"
+
     def __init__(
         self,
         *,
         runnable: Any,
         fallbacks: Sequence[Any],
-        exceptions_to_handle: tuple[type[BaseException], ...] = (Exception,),
+        exceptions_to_handle: type[BaseException] | tuple[type[BaseException], ...] = (Exception,),
         exception_key: str | None = None,
         name: str | None = None,
     ) -> None:
         self.runnable = coerce_to_runnable(runnable)
-        self.fallbacks = [coerce_to_runnable(each) for each in fallbacks]
-        self.exceptions_to_handle = tuple(exceptions_to_handle)
+        self.fallbacks = _listed(fallbacks)
+        self.exceptions_to_handle = handled("exceptions_to_handle", exceptions_to_handle)
         self.exception_key = exception_key
         self.name = name
-        self._fold, self._many = self.runnable._fold, self.runnable._many
-        everyone = self.runnables
-        self._async_only = next((r._async_only for r in everyone if r._async_only), None)
+        self._fold, self._many = self._fold_after(None), max(each._many for each in self.runnables)
+        self._async_only = lacking_all(self.runnables)
 
     @property
     def runnables(self) -> list[Any]:
@@ -72,7 +79,12 @@ class RunnableWithFallbacks(Plan, Runnable[Input, Output]):
             raise first
 
     def _fold_after(self, fold: Any) -> Any:
-        return self.runnable._fold_after(fold)
+        """That of all where they agree; else known when it is known who answers."""
+        first, *others = [each._fold_after(fold) for each in self.runnables]
+        return first if all(each is first for each in others) else None
+
+    def _typed_by(self, side: schema.Side, config: Any) -> tuple[Any, Any]:
+        return self.runnable, config
 
     def _children(self) -> Sequence[tuple[str | None, Node]]:
         return [("", each) for each in self.runnables]
@@ -85,7 +97,7 @@ class RunnableWithFallbacks(Plan, Runnable[Input, Output]):
         if name.startswith("__") or name in ("runnable", "fallbacks"):
             raise AttributeError(name)
         found = getattr(self.runnable, name)
-        if not callable(found):
+        if not is_method(found):
             return found
 
         @wraps(found)
@@ -104,7 +116,18 @@ class RunnableWithFallbacks(Plan, Runnable[Input, Output]):
         return method
 
     def __repr__(self) -> str:
-        return f"RunnableWithFallbacks({self.runnable!r}, fallbacks={self.fallbacks!r})"
+        return called(type(self).__name__, self.runnable, fallbacks=self.fallbacks)
+
+
+def _listed(fallbacks: Any) -> list[Any]:
+    if isinstance(fallbacks, (Runnable, Mapping, str)) or not isinstance(fallbacks, Iterable):
+        raise ConfigError(
+            f"The fallbacks are {fallbacks!r} ({type(fallbacks).__name__}), which is no list: "
+            "write with_fallbacks([…]), with one fallback as well."
+        )
+    return [
+        coerce_to_runnable(each, f"fallback {number}") for number, each in enumerate(fallbacks, 1)
+    ]
 
 
 makers["fallbacks"] = RunnableWithFallbacks

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 from .. import _async, _async_fan, _sync, _sync_fan
-from ..flow import Branch, Machine, Tapped, close_machines
+from ..flow import Branch, Folded, Late, Machine, Tapped, close_machines
 from ..run import Run
-from ..shapes import Flow, Kwargs, Node, side_by_side
+from ..shapes import Flow, Kwargs, Node, Pieces, side_by_side
+from . import schema
 from .addable import AddableDict, fold_by_key
 from .base import Input, Runnable, makers
-from .coerce import coerce_to_runnable
+from .coerce import by_key, coerced
 
 
 def _under(key: str) -> Callable[[Any], AddableDict]:
@@ -30,18 +31,36 @@ class RunnableParallel(Runnable[Input, dict[str, Any]]):
     (threads, or tasks in async runs); prompts, parsers and the like need none.
     """
 
+    _layout = "side"
+
+    name: str | None = None
+    _derived = ("_branches",)
+
+    @overload
+    def __init__(
+        self,
+        steps__: Mapping[str, Runnable[Input, Any]] | None = None,
+        **kwargs: Runnable[Input, Any],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: RunnableParallel[Any], steps__: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None: ...
     def __init__(self, steps__: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        given = {**(steps__ or {}), **kwargs}
-        self.steps__ = {key: coerce_to_runnable(step) for key, step in given.items()}
+        given = {**by_key(steps__ or {}, "RunnableParallel"), **kwargs}
+        self.steps__ = coerced(given, "RunnableParallel")
         self._tags = {key: f"map:key:{key}" for key in given}
+        self._derive()
+        self._fold = self._fold_after(None)
+        steps = self.steps__.values()
+        self._many = max([Pieces.MAYBE, *(step._many for step in steps)])  # a chunk for each key
+        self._async_only = next((s._async_only for s in steps if s._async_only is not None), None)
+        self._may_wait = [key for key, step in self.steps__.items() if not step._start(None)]
+
+    def _derive(self) -> None:
         self._branches = [
             Branch(self._tags[key], _under(key), step) for key, step in self.steps__.items()
         ]
-        self._fold = self._fold_after(None)
-        steps = self.steps__.values()
-        self._many = any(step._many for step in steps)
-        self._async_only = next((s._async_only for s in steps if s._async_only is not None), None)
-        self._may_wait = [key for key, step in self.steps__.items() if not step._start(None)]
 
     @property
     def steps(self) -> dict[str, Any]:
@@ -55,10 +74,12 @@ class RunnableParallel(Runnable[Input, dict[str, Any]]):
     # ------------------------------------------------------------- streaming
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
-        return _sync_fan.fan_out(self, self._branches, source, run)
+        sums = _Sums(self, source)
+        return Late(_sync_fan.fan_out(self, sums.branches, source, run), [sums])
 
     def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
-        return _async_fan.fan_out(self, self._branches, source, run)
+        sums = _Sums(self, source)
+        return Late(_async_fan.fan_out(self, sums.branches, source, run), [sums])
 
     def _start(self, fold: Any) -> Machine | None:
         made = [(branch.node._start(fold), branch.wrap) for branch in self._branches]
@@ -115,6 +136,20 @@ class RunnableParallel(Runnable[Input, dict[str, Any]]):
 
     # ------------------------------------------------------------- about itself
 
+    def _data(self, side: schema.Side, config: Any = None) -> schema.Data:
+        if side == "output":
+            return self._gives(None, config)
+        steps = self.steps__.values()
+        parts = [schema.known(partial(schema.said, step, side, config)) for step in steps]
+        return schema.one_input(schema.title(self, side), parts)
+
+    def _gives(self, before: schema.Ask | None, config: Any) -> schema.Data:
+        fields = {}
+        for key, step in self.steps__.items():
+            given = schema.known(partial(schema.gives, step, before, config))
+            fields[key] = (schema.annotation_of(given), ...)
+        return schema.Fields(schema.title(self, "output"), fields)
+
     def _kind_name(self) -> str:
         return f"RunnableParallel<{','.join(self.steps__)}>"
 
@@ -136,6 +171,23 @@ class RunnableParallel(Runnable[Input, dict[str, Any]]):
         return self.steps__ == other.steps__ and self.name == other.name
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class _Sums:
+    """How the chunks of one opened parallel add up; a branch may learn while it runs how its do."""
+
+    def __init__(self, parallel: RunnableParallel[Any], source: Any) -> None:
+        fold = source.fold if type(source) is Folded else None
+        self._folds = {key: step._fold_after(fold) for key, step in parallel.steps__.items()}
+        pairs = zip(self._folds, parallel._branches, strict=True)
+        self.branches = [b._replace(opened=partial(self._opened, key)) for key, b in pairs]
+
+    def _opened(self, key: str, stream: Any) -> None:
+        if type(stream) is Late:
+            self._folds[key] = stream.fold
+
+    def __call__(self, chunks: list[Any]) -> Any:
+        return fold_by_key(self._folds, chunks)
 
 
 class _Fanned:

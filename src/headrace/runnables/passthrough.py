@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from .. import _async, _async_fan, _sync, _sync_fan
 from .._bridge import call_in_thread
 from ..errors import InputError
-from ..flow import Branch, Folded, Machine, Stepped, fold_chunks
+from ..flow import Branch, Folded, Late, Machine, Stepped, fold_chunks
 from ..run import Run
 from ..shapes import Kwargs, Leaf, Node, Op
+from . import schema
+from ._repr import function_shown
+from ._typed import Function, Same
 from .addable import AddableDict
-from .base import Other, Runnable, makers
-from .function import _check, _extras, _filled_in, _is_async, _name_of
+from .base import Runnable, makers
+from .function import _check, _extras, _filled_in, _is_async
 from .parallel import RunnableParallel
+
+_SIDES: tuple[schema.Side, schema.Side] = ("input", "output")
 
 
 class NotADictError(InputError, TypeError):
@@ -25,18 +31,27 @@ def _same(value: Any) -> Any:
     return value
 
 
-class RunnablePassthrough(Leaf, Runnable[Other, Other]):
+class RunnablePassthrough(Leaf, Runnable[Same, Same]):
     """The input, unchanged; costs nothing per chunk.
 
     Args:
         func: called with the whole input when it has gone by, for its side effect.
         afunc: the same for async runs; without it `func` runs in a thread there.
+        input_type: the type of what passes, where no neighbour in a sequence says it.
     """
 
-    def __init__(self, func: Any = None, afunc: Any = None, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        func: Function[Same, Any] | None = None,
+        afunc: Function[Same, Any] | None = None,
+        *,
+        input_type: Any = None,
+        name: str | None = None,
+    ) -> None:
         for function in (func, afunc):
             if function is not None:
                 _check(function, "RunnablePassthrough")
+        self.input_type = input_type
         if func is not None and afunc is None and _is_async(func):
             func, afunc = None, func
         self.func: Any = func
@@ -101,8 +116,25 @@ class RunnablePassthrough(Leaf, Runnable[Other, Other]):
             await self._atell(value, run, kw)
         return value
 
+    # ------------------------------------------------------------- about itself
+
+    def _data(self, side: schema.Side, config: Any = None) -> schema.Data:
+        found = Any if self.input_type is None else self.input_type
+        return schema.Plain(schema.title(self, side), found)
+
+    def _needs(self, after: schema.Ask | None, config: Any) -> schema.Data:
+        return self._as(self._data("input"), after)
+
+    def _gives(self, before: schema.Ask | None, config: Any) -> schema.Data:
+        return self._as(self._data("output"), before)
+
+    def _as(self, own: schema.Data, neighbour: schema.Ask | None) -> schema.Data:
+        found = schema.known(neighbour if schema.is_unknown(own) else None)
+        return own if schema.is_unknown(found) else found
+
     def __repr__(self) -> str:
-        return f"RunnablePassthrough({_name_of(self.func, self.afunc) or ''})"
+        function = self.func or self.afunc
+        return f"{type(self).__name__}({'' if function is None else function_shown(function)})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RunnablePassthrough):
@@ -128,9 +160,19 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
     chunks come between them as it has them.
     """
 
+    _layout = "along"
+
+    _derived = ("_through", "_branches")
+
     def __init__(self, mapper: Any, *, name: str | None = None) -> None:
         self.mapper = mapper if isinstance(mapper, RunnableParallel) else RunnableParallel(mapper)
         self.name = name
+        self._derive()
+        self._fold = self.mapper._fold
+        self._many = self.mapper._many
+        self._async_only = self.mapper._async_only
+
+    def _derive(self) -> None:
         keys = frozenset(self.mapper.steps__)
 
         def without(chunk: Any) -> Any:
@@ -142,18 +184,26 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
         self._branches = [self._through]
         if keys:
             self._branches.append(Branch(None, _same, self.mapper))
-        self._fold = self.mapper._fold
-        self._many = self.mapper._many
-        self._async_only = self.mapper._async_only
 
     def _fold_after(self, fold: Any) -> Any:
         return self.mapper._fold_after(fold)
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
-        return _sync_fan.fan_out(self, self._branches, source, run)
+        told = [self._fold_after(source.fold if type(source) is Folded else None)]
+        return Late(_sync_fan.fan_out(self, self._telling(told), source, run), told)
 
     def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
-        return _async_fan.fan_out(self, self._branches, source, run)
+        told = [self._fold_after(source.fold if type(source) is Folded else None)]
+        return Late(_async_fan.fan_out(self, self._telling(told), source, run), told)
+
+    def _telling(self, told: list[Any]) -> list[Branch]:
+        """The branches, which say there how the chunks add up."""
+
+        def opened(stream: Any) -> None:
+            if type(stream) is Late:
+                told.append(stream.fold)
+
+        return [branch._replace(opened=opened) for branch in self._branches]
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         given = _checked(value, self.get_name())
@@ -163,6 +213,33 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
         given = _checked(value, self.get_name())
         return {**given, **await _async.value_step(self.mapper, value, run)}
 
+    def _data(self, side: schema.Side, config: Any = None) -> schema.Data:
+        taken, given = (
+            schema.known(partial(schema.said, self.mapper, each, config)) for each in _SIDES
+        )
+        if side == "input" or not isinstance(given, schema.Fields):
+            fallback = schema.Plain(schema.title(self, side), schema.ANY_DICT)
+            return taken if side == "input" and isinstance(taken, schema.Fields) else fallback
+        if isinstance(taken, schema.Fields):
+            return schema.Fields("RunnableAssignOutput", {**taken.fields, **given.fields})
+        unknown = schema.is_unknown(taken)
+        return schema.Fields("RunnableAssignOutput" if unknown else given.name, given.fields)
+
+    def _needs(self, after: schema.Ask | None, config: Any) -> schema.Data:
+        own, then = self._data("input", config), schema.known(after)
+        if not isinstance(then, schema.Fields):
+            return own
+        fields = {k: field for k, field in then.fields.items() if k not in self.mapper.steps__}
+        more = own.fields if isinstance(own, schema.Fields) else {}
+        return schema.Fields("RunnableSequenceInput", schema.together([fields, more]))
+
+    def _gives(self, before: schema.Ask | None, config: Any) -> schema.Data:
+        given = schema.known(before)
+        added = schema.known(partial(schema.said, self.mapper, "output", config))
+        if not isinstance(given, schema.Fields) or not isinstance(added, schema.Fields):
+            return self._data("output", config)
+        return schema.Fields("RunnableSequenceOutput", {**given.fields, **added.fields})
+
     def _kind_name(self) -> str:
         return f"RunnableAssign<{','.join(self.mapper.steps__)}>"
 
@@ -170,7 +247,7 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
         return [("", self.mapper)]
 
     def __repr__(self) -> str:
-        return f"RunnableAssign({self.mapper!r})"
+        return f"{type(self).__name__}({self.mapper!r})"
 
     def __eq__(self, other: object) -> bool:
         return self.mapper == other.mapper if isinstance(other, RunnableAssign) else NotImplemented
@@ -199,23 +276,40 @@ class RunnablePick(Op, Runnable[dict[str, Any], Any]):
         return self._pick(value)
 
     def _fold_after(self, fold: Any) -> Any:
-        if fold is None:
-            return None
-        whole = self._pick
+        return None if fold is None else partial(self._fold_picked, fold)
 
-        def by_key(chunks: list[Any]) -> Any:
-            if not isinstance(self.keys, str):
-                return whole(fold(chunks))
-            return fold([{self.keys: chunk} for chunk in chunks]).get(self.keys)
+    def _fold_picked(self, fold: Any, chunks: list[Any]) -> Any:
+        if not isinstance(self.keys, str):
+            return self._pick(fold(chunks))
+        return fold([AddableDict({self.keys: chunk}) for chunk in chunks]).get(self.keys)
 
-        return by_key
+    def _needs(self, after: schema.Ask | None, config: Any) -> schema.Data:
+        then = schema.known(after)
+        if isinstance(self.keys, str):
+            field = then if isinstance(then, schema.Fields) else schema.annotation_of(then)
+            needed: Any = {self.keys: (field, ...)}
+        elif isinstance(then, schema.Fields):
+            needed = {key: field for key, field in then.fields.items() if key in self.keys}
+        else:
+            return schema.said(self, "input", config)
+        return schema.Fields("RunnableSequenceInput", needed)
+
+    def _gives(self, before: schema.Ask | None, config: Any) -> schema.Data:
+        given = schema.known(before)
+        found: Any = given.fields if isinstance(given, schema.Fields) else {}
+        if isinstance(self.keys, str) and self.keys in found:
+            return schema.Plain("RunnableSequenceOutput", found[self.keys][0])
+        if isinstance(self.keys, str) or not isinstance(given, schema.Fields):
+            return schema.said(self, "output", config)
+        picked = {key: field for key, field in found.items() if key in self.keys}
+        return schema.Fields("RunnableSequenceOutput", picked)
 
     def _kind_name(self) -> str:
         keys = [self.keys] if isinstance(self.keys, str) else self.keys
         return f"RunnablePick<{','.join(keys)}>"
 
     def __repr__(self) -> str:
-        return f"RunnablePick({self.keys!r})"
+        return f"{type(self).__name__}({self.keys!r})"
 
     def __eq__(self, other: object) -> bool:
         return self.keys == other.keys if isinstance(other, RunnablePick) else NotImplemented

@@ -17,16 +17,22 @@ from ..errors import ConfigError
 from ..flow import Command, Forward, Outcome, Sleep
 from ..run import Run
 from ..shapes import Flow, Kwargs, Node, Plan
+from . import schema
+from ._copying import ByValue
+from ._handled import handled
+from ._repr import called
 from .base import Input, Output, Runnable, makers
 from .coerce import coerce_to_runnable
 
+_JITTER = ("initial", "max", "exp_base", "jitter")
 Retryable = Any  # exception classes, or a predicate on the exception
 
 
-class RunnableRetry(Plan, Runnable[Input, Output]):
+class RunnableRetry(ByValue, Plan, Runnable[Input, Output]):
     """`bound`, tried up to `max_attempt_number` times.
 
     Args:
+        kwargs, config: what goes with every try, as in a `RunnableBinding`.
         retry_exception_types: which exceptions are worth another try.
         retry_if: a predicate on the exception, instead of the types.
         wait_exponential_jitter: wait between tries, longer each time and never quite the same.
@@ -35,27 +41,37 @@ class RunnableRetry(Plan, Runnable[Input, Output]):
         max_attempt_number: tries in all, the first included.
     """
 
+    _restarts = True
+    _layout = "inside"
+
     def __init__(
         self,
         *,
         bound: Any,
-        retry_exception_types: Sequence[type[BaseException]] = (Exception,),
+        kwargs: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+        retry_exception_types: Sequence[Any] = (Exception,),
         retry_if: Callable[[BaseException], bool] | None = None,
         wait_exponential_jitter: bool = True,
         exponential_jitter_params: Mapping[str, float] | None = None,
         max_attempt_number: int = 3,
         name: str | None = None,
     ) -> None:
-        if max_attempt_number < 1:
+        _check_attempts(max_attempt_number)
+        if retry_if is not None and not callable(retry_if):
             raise ConfigError(
-                f"Retry was asked for {max_attempt_number} attempts: give at least 1 (the first "
-                "try counts)."
+                f"retry_if is {retry_if!r}: give a function from the exception to whether it is "
+                "worth another try."
             )
+        if kwargs or config:
+            bound = makers["binding"](bound=bound, kwargs=kwargs, config=config)
         self.bound = coerce_to_runnable(bound)
-        self.retry_exception_types = tuple(retry_exception_types)
+        self.retry_exception_types = handled(
+            "retry_if_exception_type", retry_exception_types, instead=", or a predicate"
+        )
         self.retry_if = retry_if
         self.wait_exponential_jitter = wait_exponential_jitter
-        self.exponential_jitter_params = dict(exponential_jitter_params or {})
+        self.exponential_jitter_params = _jitter(exponential_jitter_params)
         self.max_attempt_number = max_attempt_number
         self.name = name
         self._fold, self._many = self.bound._fold, self.bound._many
@@ -73,9 +89,7 @@ class RunnableRetry(Plan, Runnable[Input, Output]):
     ) -> RunnableRetry[Any, Any]:
         """What `with_retry` makes. `retry_if_exception_type` may also be a predicate."""
         chosen: dict[str, Any] = {"retry_exception_types": retry_if_exception_type}
-        if isinstance(retry_if_exception_type, type):
-            chosen = {"retry_exception_types": (retry_if_exception_type,)}
-        elif callable(retry_if_exception_type):
+        if callable(retry_if_exception_type) and not isinstance(retry_if_exception_type, type):
             chosen = {"retry_if": retry_if_exception_type}
         return cls(
             bound=bound,
@@ -100,15 +114,24 @@ class RunnableRetry(Plan, Runnable[Input, Output]):
 
     def _worth(self, error: Exception) -> bool:
         if self.retry_if is not None:
-            return self.retry_if(error)
+            try:
+                return self.retry_if(error)
+            except Exception as wrong:
+                raise wrong from error  # what was asked about stays in sight
         return isinstance(error, self.retry_exception_types)
 
     def _pause(self, attempt: int) -> float:
         wait = _waiter(tuple(sorted(self.exponential_jitter_params.items())))
         return float(wait(SimpleNamespace(attempt_number=attempt)))
 
+    def _kind_name(self) -> str:
+        return self.bound.get_name()  # type: ignore[no-any-return]
+
     def _fold_after(self, fold: Any) -> Any:
         return self.bound._fold_after(fold)
+
+    def _typed_by(self, side: schema.Side, config: Any) -> tuple[Any, Any]:
+        return self.bound, config
 
     def _children(self) -> Sequence[tuple[str | None, Node]]:
         return [("", self.bound)]
@@ -117,7 +140,43 @@ class RunnableRetry(Plan, Runnable[Input, Output]):
         return self.bound._flow()  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return f"RunnableRetry({self.bound!r}, max_attempt_number={self.max_attempt_number})"
+        tries = self.max_attempt_number
+        return called(type(self).__name__, self.bound, max_attempt_number=tries)
+
+
+def _check_attempts(number: Any) -> None:
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise ConfigError(
+            f"stop_after_attempt is {number!r} ({type(number).__name__}): give a whole number, the "
+            "tries in all."
+        )
+    if number < 1:
+        raise ConfigError(
+            f"Retry was asked for {number} attempts: give at least 1 (the first try counts)."
+        )
+
+
+def _jitter(params: Any) -> dict[str, float]:
+    if params is None:
+        return {}
+    if not isinstance(params, Mapping):
+        raise ConfigError(
+            f"exponential_jitter_params is {params!r}: give a dict with any of "
+            f"{', '.join(_JITTER)}, in seconds."
+        )
+    strangers = [key for key in params if key not in _JITTER]
+    if strangers:
+        raise ConfigError(
+            f"exponential_jitter_params has {strangers}, which mean nothing: give any of "
+            f"{', '.join(_JITTER)}, in seconds."
+        )
+    for key, value in params.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+            raise ConfigError(
+                f"exponential_jitter_params[{key!r}] is {value!r}: give a number of 0 or more "
+                "(seconds; for exp_base a factor)."
+            )
+    return dict(params)
 
 
 @lru_cache(maxsize=32)

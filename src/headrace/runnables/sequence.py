@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, overload
 
 from .. import _async, _sync
+from .._awaited import await_hooks, settle
 from .._locate import locate
 from ..errors import ConfigError
-from ..flow import EMPTY, Folded, Machine, Piped, Tapped
+from ..flow import EMPTY, Folded, Late, Machine, Piped, Tapped, fold_of
 from ..run import Run
-from ..shapes import Flow, Kwargs, Node, in_a_row
+from ..shapes import Flow, Kwargs, Node, Pieces, in_a_row
+from . import schema
 from ._doors import native, no_sync_body
 from ._stages import Staged, joined, stages
+from ._typed import A, B
 from .base import Input, Output, Runnable, makers
-from .coerce import coerce_to_runnable
+from .coerce import NotRunnableError, coerce_to_runnable
 from .configs import get_config_list
 
 
@@ -26,6 +30,31 @@ class RunnableSequence(Runnable[Input, Output]):
     call go to the first step.
     """
 
+    _layout = "row"
+
+    @overload
+    def __init__(
+        self, first: Runnable[Input, A], last: Runnable[A, Output], /, *, name: str | None = None
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        first: Runnable[Input, A],
+        second: Runnable[A, B],
+        last: Runnable[B, Output],
+        /,
+        *,
+        name: str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: RunnableSequence[Any, Any],
+        *steps: Any,
+        name: str | None = None,
+        first: Any = None,
+        middle: Sequence[Any] | None = None,
+        last: Any = None,
+    ) -> None: ...
     def __init__(
         self,
         *steps: Any,
@@ -34,13 +63,20 @@ class RunnableSequence(Runnable[Input, Output]):
         middle: Sequence[Any] | None = None,
         last: Any = None,
     ) -> None:
-        given = steps or (first, *(middle or ()), last)
+        ends = ([] if end is None else [end] for end in (first, last))
+        given = steps or (*next(ends), *(middle or ()), *next(ends))
         flat: list[Any] = []
-        for step in given:
+        for number, step in enumerate(given, 1):
             if isinstance(step, RunnableSequence):
                 flat += step.steps
                 name = name or getattr(step, "name", None)
-            elif step is not None:
+            elif step is None:
+                raise NotRunnableError(
+                    f"Step {number} of {len(given)} of a chain is None, which cannot be a step: is "
+                    "it the result of a function without a `return`? Give a Runnable, a function, "
+                    "a generator function, or a dict of those, or leave it out."
+                )
+            else:
                 flat.append(coerce_to_runnable(step))
         if len(flat) < 2:
             raise ConfigError(
@@ -52,9 +88,10 @@ class RunnableSequence(Runnable[Input, Output]):
         self._tags = [f"seq:step:{number}" for number in range(1, len(flat) + 1)]
         self._folds = list(self._folds_from(None))
         self._fold = self._folds[-1]
-        self._many = any(step._many for step in flat)
+        self._many = max(step._many for step in flat)
         self._async_only = next((s._async_only for s in flat if s._async_only is not None), None)
         self._groups = list(_groups(flat))
+        self._choosing = [step for step in flat if step._chooses]
 
     @property
     def first(self) -> Any:
@@ -93,19 +130,24 @@ class RunnableSequence(Runnable[Input, Output]):
         start: int = 0,
         end: int | None = None,
     ) -> Any:
-        folds = self._folds if type(source) is not Folded else list(self._folds_from(source.fold))
+        stream, fold = source, None
+        known = type(source) is not Folded  # the folds are those found when the chain was made
         for index in range(start, len(self.steps) if end is None else end):
-            source = open_step(self.steps[index], source, run, kw, self._tags[index])
+            step = self.steps[index]
+            stream = open_step(step, source, run, kw, self._tags[index])
             kw = EMPTY
-            if folds[index] is not None:
-                source = Folded(source, folds[index])
-        return source.source if type(source) is Folded else source
+            known = known and type(stream) is not Late
+            fold = self._folds[index] if known else fold_of(step, stream, source)
+            source = stream if fold is None else Folded(stream, fold)
+        return stream if known or type(stream) is Late else Late(stream, [fold])
 
     # ------------------------------------------------------------- values
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         if self._async_only is not None:  # before any step has run
             raise no_sync_body(self._async_only)
+        for step in self._choosing:
+            step._check_choice(run.scope.configurable, sync=True)
         for start, end in self._groups:
             if end - start == 1:
                 value = _sync.value_step(self.steps[start], value, run, kw, self._tags[start])
@@ -115,6 +157,8 @@ class RunnableSequence(Runnable[Input, Output]):
         return value
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        for step in self._choosing:
+            step._check_choice(run.scope.configurable, sync=False)
         for start, end in self._groups:
             if end - start == 1:
                 step, tag = self.steps[start], self._tags[start]
@@ -138,17 +182,19 @@ class RunnableSequence(Runnable[Input, Output]):
         """As everywhere; a step with a user's own `batch` gets all inputs in one call."""
         cut = stages(self.steps, "batch")
         if len(cut) == 1:
-            return super().batch(  # type: ignore[no-any-return]
-                inputs, config, return_exceptions=return_exceptions, **kwargs
-            )
+            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
         made = [joined(stage, RunnableSequence) for stage in cut]
-        staged = Staged(inputs, get_config_list(config, len(inputs)), return_exceptions)
+        staged = Staged(self, inputs, get_config_list(config, len(inputs)), return_exceptions)
+        list(staged.started())
         try:
             for stage, given, configs, kw in staged.calls(made, kwargs):
                 staged.take(stage.batch(given, configs, return_exceptions=return_exceptions, **kw))
-        except Exception as error:
-            locate(error, self, [])
+        except BaseException as error:
+            if isinstance(error, Exception):
+                locate(error, self, [])
+            list(staged.ended(error))
             raise
+        list(staged.ended())
         return staged.values
 
     @native
@@ -163,19 +209,28 @@ class RunnableSequence(Runnable[Input, Output]):
         """`batch`, async; a step with a user's own `abatch` gets all inputs in one call."""
         cut = stages(self.steps, "abatch")
         if len(cut) == 1:
-            return await super().abatch(  # type: ignore[no-any-return]
+            return await super().abatch(
                 inputs, config, return_exceptions=return_exceptions, **kwargs
             )
         made = [joined(stage, RunnableSequence) for stage in cut]
-        staged = Staged(inputs, get_config_list(config, len(inputs)), return_exceptions)
+        staged = Staged(self, inputs, get_config_list(config, len(inputs)), return_exceptions)
+        for run in staged.runs:
+            await_hooks(run)
+        for run in staged.started():
+            await settle(run)
         try:
             for stage, given, configs, kw in staged.calls(made, kwargs):
                 staged.take(
                     await stage.abatch(given, configs, return_exceptions=return_exceptions, **kw)
                 )
-        except Exception as error:
-            locate(error, self, [])
+        except BaseException as error:
+            if isinstance(error, Exception):
+                locate(error, self, [])
+            for run in staged.ended(error):
+                await settle(run, last=True)
             raise
+        for run in staged.ended():
+            await settle(run, last=True)
         return staged.values
 
     # ------------------------------------------------------------- as a machine
@@ -206,11 +261,30 @@ class RunnableSequence(Runnable[Input, Output]):
 
     # ------------------------------------------------------------- about itself
 
+    def _data(self, side: schema.Side, config: Any = None) -> schema.Data:
+        return (self._needs if side == "input" else self._gives)(None, config)
+
+    def _needs(self, after: schema.Ask | None, config: Any) -> schema.Data:
+        for step in reversed(self.steps):
+            after = partial(schema.needs, step, after, config)
+        return after()  # type: ignore[misc]
+
+    def _gives(self, before: schema.Ask | None, config: Any) -> schema.Data:
+        for step in self.steps:
+            before = partial(schema.gives, step, before, config)
+        return before()  # type: ignore[misc]
+
     def _kind_name(self) -> str:
         return "RunnableSequence"
 
     def _flow(self) -> Flow:
         return in_a_row(step._flow() for step in self.steps)
+
+    def _shows(self, number: int) -> bool:
+        return all(step._flow().kind == "streams" for step in self.steps[number + 1 :])
+
+    def _reads(self) -> Pieces:
+        return self.steps[0]._reads()  # type: ignore[no-any-return]
 
     def _children(self) -> Sequence[tuple[str | None, Node]]:
         return [(str(number), step) for number, step in enumerate(self.steps, 1)]
@@ -234,12 +308,22 @@ def _groups(steps: list[Any]) -> Iterator[tuple[int, int]]:
     with the steps that stream them on, so that `invoke` feeds those the chunks `stream` does."""
     start = 0
     while start < len(steps):
-        end = start + 1
+        end, sure = start + 1, steps[start]._many is Pieces.SURE
         if steps[start]._many:
-            while end < len(steps) and steps[end]._flow().kind == "streams":
-                end += 1
+            for number in range(end, len(steps)):
+                if _asks_a_model(steps[number]):
+                    break
+                reads = steps[number]._reads()
+                if reads is Pieces.SURE or (reads and sure):  # else it adds up what comes
+                    end, sure = number + 1, True
         yield start, end
         start = end
+
+
+def _asks_a_model(step: Any) -> bool:
+    """Whether a language model is in it: those answer `invoke` in one piece, as users expect."""
+    own = step._run_type in ("chat_model", "llm")
+    return own or any(_asks_a_model(child) for _, child in step._children())
 
 
 class _Group(Node):

@@ -11,21 +11,33 @@ from __future__ import annotations
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
+from ._repr import called
 from .base import Input, Output, Runnable
 
 __all__ = ["RunnableSerializable"]
 
 
 class RunnableSerializable(BaseModel, Runnable[Input, Output]):
-    """Base of configurable components; `name` is what the component is called in events."""
+    """Base of configurable components.
+
+    Args:
+        name: what the component is called in events.
+        callbacks: handlers (a list or a manager) of the component's own runs and those below.
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), defer_build=True
     )
 
     name: str | None = None
+    callbacks: Any = Field(default=None, exclude=True, repr=False)
+
+    @property
+    def _own_callbacks(self) -> Any:
+        return self.callbacks
 
     if not TYPE_CHECKING:
 
@@ -34,10 +46,26 @@ class RunnableSerializable(BaseModel, Runnable[Input, Output]):
             no field depends on these types."""
             return GenericAlias(cls, types)
 
+    def __repr__(self) -> str:
+        fields = list(self.__repr_args__())
+        unnamed = [value for key, value in fields if key is None]
+        return called(type(self).__name__, *unnamed, **{k: v for k, v in fields if k is not None})
+
     def __repr_args__(self) -> Any:
-        """Only what was set, so that a repr stays short and shows no default."""
-        fields = super().__repr_args__()
-        return [(key, value) for key, value in fields if key in self.model_fields_set]
+        """Only what differs from its default, however it came to be, so that a repr stays short."""
+        known = type(self).model_fields
+        return [
+            (key, value)
+            for key, value in super().__repr_args__()
+            if key not in known or not _is_default(known[key], value)
+        ]
+
+
+def _is_default(field: FieldInfo, value: Any) -> bool:
+    if field.is_required():
+        return False
+    usual = field.get_default(call_default_factory=True, validated_data={})
+    return value is usual or (type(value) is type(usual) and bool(value == usual))
 
 
 # pydantic keeps a list of type parameters of its own and would miss them in subclasses.

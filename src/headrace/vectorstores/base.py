@@ -18,6 +18,7 @@ from headrace.documents import Document
 from headrace.embeddings import Embeddings
 from headrace.errors import HeadraceError, InputError
 from headrace.retrievers import BaseRetriever
+from headrace.runnables._repr import called
 from headrace.runnables.configs import run_in_executor
 
 __all__ = ["UnsupportedError", "VectorStore", "VectorStoreRetriever"]
@@ -38,6 +39,10 @@ class UnsupportedError(HeadraceError, NotImplementedError):
 
 class VectorStore(ABC):
     """Texts with metadata, found again by the similarity of their embeddings to a query's."""
+
+    def __repr__(self) -> str:
+        given = {} if self.embeddings is None else {"embeddings": self.embeddings}
+        return called(type(self).__name__, **given)
 
     @property
     def embeddings(self) -> Embeddings | None:

@@ -1,0 +1,133 @@
+"""What handlers and tracers are told of a run, in the words of the field.
+
+Events carry plain inputs and outputs; a hook of a model wants messages, prompts and an `LLMResult`,
+a hook of a tool its input as text. Each function here makes one such argument and is called only
+when somebody takes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import HeadraceError, InputError
+from ..events import RunCancelled, RunFailed
+from ..messages import BaseMessage, BaseMessageChunk, convert_to_messages, get_buffer_string
+from ..outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk, LLMResult
+from ..prompt_values import PromptValue
+
+__all__ = ["RunCancelledError", "error_of", "facts", "kind_of", "messages_of", "name_card",
+           "prompts_of", "result_of", "text_of", "token_of", "transcript"]  # fmt: skip
+
+_KINDS = {kind: kind for kind in ("chat_model", "llm", "tool", "retriever")}
+
+
+def kind_of(run_type: str) -> str:
+    """Which family of hooks a run belongs to: prompts, parsers and all else are chains."""
+    return _KINDS.get(run_type, "chain")
+
+
+class RunCancelledError(HeadraceError):
+    """What error hooks and `on_error` listeners get for a run that was left or cancelled.
+
+    The event tells that a run did not come to its end, not why: the consumer closed the stream,
+    the task was cancelled, Ctrl-C. `partial` is what had come until then, or None.
+    """
+
+    def __init__(self, path: str, partial: Any = None) -> None:
+        super().__init__(
+            f"The run {path!r} was left before its end: its consumer closed it, its task was "
+            "cancelled, or the program was interrupted."
+        )
+        self.partial = partial
+
+
+def error_of(event: RunFailed | RunCancelled) -> BaseException:
+    """Why a run did not come to its end."""
+    if isinstance(event, RunFailed):
+        return event.error
+    return RunCancelledError(event.run.path, event.partial)
+
+
+def facts(run: Any) -> dict[str, Any]:
+    """`run_id`, `parent_run_id` and `tags`: worked out once per run and kept with it."""
+    found = run.notes
+    if found is None:
+        above = run.parent_ids
+        found = run.notes = {
+            "run_id": run.id,
+            "parent_run_id": above[-1] if above else None,
+            "tags": run.all_tags,
+        }
+    return found  # type: ignore[no-any-return]
+
+
+def name_card(run: Any) -> dict[str, Any]:
+    """What stands for the component in `serialized`: its name and class, never its settings."""
+    kind = type(getattr(run, "node", None) or run)
+    place = [*kind.__module__.split("."), kind.__name__]
+    return {"lc": 1, "type": "not_implemented", "id": place, "name": run.name}
+
+
+def messages_of(value: Any) -> list[list[BaseMessage]]:
+    """A chat model's input as messages, one list per prompt; `[[]]` where it is not known."""
+    if value is None:
+        return [[]]
+    if isinstance(value, PromptValue):
+        return [value.to_messages()]
+    if isinstance(value, (str, BaseMessage)):
+        return [convert_to_messages([value])]
+    try:
+        return [convert_to_messages(value)]
+    except InputError:  # the model itself says so, when it is asked
+        return [[]]
+
+
+def prompts_of(value: Any) -> list[str]:
+    """A text model's input as prompts; a chat model's, written out with a name per message."""
+    if value is None:
+        return [""]
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, PromptValue):
+        return [value.to_string()]
+    return transcript(value)
+
+
+def transcript(value: Any) -> list[str]:
+    """A chat model's input for hooks that only know text: every message behind its role."""
+    return [get_buffer_string(messages) for messages in messages_of(value)]
+
+
+def result_of(output: Any) -> LLMResult:
+    """A model's output, or as much of it as had come; no generation where nothing had."""
+    if output is None:
+        return LLMResult(generations=[[]])
+    return LLMResult(generations=[[_generation(output)]])
+
+
+def _generation(output: Any) -> Generation:
+    if isinstance(output, Generation):
+        return output
+    if isinstance(output, BaseMessage):
+        return ChatGeneration(message=output)
+    if isinstance(output, str):
+        return Generation(text=output)
+    raise InputError(
+        f"A model gave {output!r} ({type(output).__name__}), which is neither text nor a message: "
+        "hooks of models cannot be told of it."
+    )
+
+
+def token_of(chunk: Any) -> tuple[Any, Any] | None:
+    """(token, generation chunk) of a piece of a model's stream; None for a whole message, which is
+    an answer and not a token."""
+    if isinstance(chunk, BaseMessageChunk):
+        return chunk.content, ChatGenerationChunk(chunk)
+    if isinstance(chunk, str):
+        return chunk, GenerationChunk(chunk)
+    return None
+
+
+def text_of(value: Any) -> str:
+    """A tool's input as text."""
+    return value if isinstance(value, str) else str(value)

@@ -1,0 +1,74 @@
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+"""What the methods of a Runnable take and give."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, assert_type
+
+from headrace.runnables import Runnable
+
+
+class Base: ...
+
+
+class Derived(Base): ...
+
+
+def one_input(size: Runnable[str, int]) -> None:
+    assert_type(size.invoke("a"), int)
+    assert_type(size.stream("a"), Iterator[int])
+    assert_type(size.transform(iter(["a"])), Iterator[int])
+    assert_type(size.astream("a"), AsyncIterator[int])
+
+
+async def one_input_async(size: Runnable[str, int], chunks: AsyncIterator[str]) -> None:
+    assert_type(await size.ainvoke("a", {"tags": ["t"]}), int)
+    assert_type([chunk async for chunk in size.astream("a")], list[int])
+    assert_type([chunk async for chunk in size.atransform(chunks)], list[int])
+
+
+def many_inputs(size: Runnable[str, int]) -> None:
+    assert_type(size.batch(["a"]), list[int])
+    assert_type(size.batch_as_completed(["a"]), Iterator[tuple[int, int | Exception]])
+    for place, output in size.batch_as_completed(["a"]):
+        assert_type(place, int)
+        assert_type(output, int | Exception)
+
+
+async def many_inputs_async(size: Runnable[str, int]) -> None:
+    assert_type(await size.abatch(["a"], [{"tags": []}]), list[int])
+    async for place, output in size.abatch_as_completed(["a"], return_exceptions=True):
+        assert_type(place, int)
+        assert_type(output, int | Exception)
+
+
+def variance(step: Runnable[Base, Derived]) -> None:
+    """It may stand where less is asked: a narrower input, a wider output."""
+    narrower: Runnable[Derived, Derived] = step
+    wider: Runnable[Base, Base] = step
+    both: Runnable[Derived, object] = step
+    steps: list[Runnable[Derived, object]] = [step, narrower, wider, both]
+    assert_type(steps[0].invoke(Derived()), object)
+
+
+def derived(size: Runnable[str, int], text: Runnable[str, str]) -> None:
+    assert_type(size.bind(stop=["x"]), Runnable[str, int])
+    assert_type(size.with_config(tags=["t"]), Runnable[str, int])
+    assert_type(size.with_config({"tags": ["t"]}), Runnable[str, int])
+    assert_type(size.with_types(input_type=str), Runnable[str, int])
+    assert_type(size.with_listeners(), Runnable[str, int])
+    assert_type(
+        size.with_retry(retry_if_exception_type=(OSError,), stop_after_attempt=2),
+        Runnable[str, int],
+    )
+    assert_type(size.with_retry(retry_if_exception_type=lambda e: True), Runnable[str, int])
+    assert_type(size.with_fallbacks([size]), Runnable[str, int])
+    assert_type(size.with_fallbacks([text]), Runnable[str, int | str])
+    assert_type(size.map(), Runnable[list[str], list[int]])
+    assert_type(size.map().invoke(["a"]), list[int])
+    assert_type(size.map().map(), Runnable[list[list[str]], list[list[int]]])
+
+
+def dicts(size: Runnable[str, dict[str, int]]) -> None:
+    assert_type(size.pick("a"), Runnable[str, Any])
+    assert_type(size.pick(["a", "b"]), Runnable[str, Any])
+    assert_type(size.assign(b=len), Runnable[str, dict[str, Any]])
