@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import re
 import subprocess
 import sys
 import threading
@@ -399,8 +400,9 @@ def test_console_handler_prints_the_tree_with_inputs_outputs_and_errors(capsys):
     FakeListChatModel(responses=["é"], name="m").invoke("q", config)
     out = capsys.readouterr().out
     assert '[chain/start] [RunnableSequence > a]\n{\n  "input": "xy"\n}' in out
-    assert '[RunnableSequence > b] 0 ms\n{\n  "output": "2"\n}' in out
-    assert "[chain/error] [f] 0 ms\nZeroDivisionError(" in out
+    out = re.sub(r"\b\d+ ms", "some ms", out)
+    assert '[RunnableSequence > b] some ms\n{\n  "output": "2"\n}' in out
+    assert "[chain/error] [f] some ms\nZeroDivisionError(" in out
     assert '"text": "é"' in out
 
 

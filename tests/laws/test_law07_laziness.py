@@ -125,7 +125,7 @@ def test_a_source_inside_the_chain_is_held_too(colour):
             for _ in range(4):
                 stream.next()
             stream.pause(0.02)
-            assert len(made) <= 4 + 2 * K + 2 * IN_HAND
+            assert len(made) <= 4 + FAN_K + 2 * IN_HAND
             before = len(made)
             stream.pause(0.01)
             assert len(made) == before

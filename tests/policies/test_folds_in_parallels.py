@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,3 +58,20 @@ def test_a_function_after_it_gets_the_arm_added_up_its_own_way(shape, cumulative
         assert doors.invoke(chain, {"x": 1}) == streamed
 
     colour.run(body)
+
+
+def test_keys_stand_in_their_order_whichever_branch_is_first():
+    second_is_done = threading.Event()
+
+    def first(_: Any) -> int:
+        assert second_is_done.wait(10)
+        return 1
+
+    def second(_: Any) -> int:
+        second_is_done.set()
+        return 2
+
+    chain = RunnableParallel(a=first, b=second) | _same
+    (streamed,) = chain.stream("x")
+    assert list(streamed) == ["a", "b"]
+    assert streamed == {"a": 1, "b": 2}

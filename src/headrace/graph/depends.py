@@ -64,7 +64,11 @@ def _loaded(
         elif operation in ("LOAD_GLOBAL", "LOAD_NAME"):
             value = module.get(name, _MISSING)
         elif operation.startswith(("LOAD_DEREF", "LOAD_FAST", "LOAD_CLASSDEREF")):
-            value = known.get(name, _MISSING) if isinstance(name, str) else _MISSING
+            # Python 3.13 loads two at once: what follows is an attribute of the second.
+            names = name if isinstance(name, tuple) else (name,)
+            first, value = known.get(names[0], _MISSING), known.get(names[-1], _MISSING)
+            if first is not _MISSING and len(names) > 1:
+                yield first
         else:
             value = _MISSING
         if value is not _MISSING:

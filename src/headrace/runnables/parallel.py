@@ -187,7 +187,9 @@ class _Sums:
             self._folds[key] = stream.fold
 
     def __call__(self, chunks: list[Any]) -> Any:
-        return fold_by_key(self._folds, chunks)
+        summed = fold_by_key(self._folds, chunks)  # whichever branch was first
+        ordered = {key: summed.pop(key) for key in self._folds if key in summed}
+        return AddableDict({**summed, **ordered})  # what else is there, an assign has let through
 
 
 class _Fanned:
