@@ -440,6 +440,8 @@ def _threaded(
     for index, branch in enumerate(waiting):
         inner = run.fork()
         given = source.again() if tee is None else tee.reader(index)
+        if tee is not None:  # closed with its lane: one that reads no more holds nobody back
+            inner.streams.append((given.source if type(given) is Folded else given, None, None))
         stream = _opened(branch, given, inner)
         works.append((stream, branch.wrap, inner))
     if lanes > len(waiting) and tee is not None:

@@ -18,6 +18,7 @@ from ..runnables import Runnable
 __all__ = ["runnables_in"]
 
 _MISSING = object()
+_STORE_AND_LOAD = ("STORE_FAST_LOAD_FAST",)  # Python 3.13: a pair of names
 
 
 def runnables_in(step: Any) -> list[Any]:
@@ -63,6 +64,8 @@ def _loaded(
             value = _attribute(value, name)
         elif operation in ("LOAD_GLOBAL", "LOAD_NAME"):
             value = module.get(name, _MISSING)
+        elif operation in _STORE_AND_LOAD:
+            value = known.get(name[-1], _MISSING)
         elif operation.startswith(("LOAD_DEREF", "LOAD_FAST", "LOAD_CLASSDEREF")):
             # Python 3.13 loads two at once: what follows is an attribute of the second.
             names = name if isinstance(name, tuple) else (name,)
