@@ -7,13 +7,14 @@ cancellation of its consumer reaches, and the exception that ended it goes on as
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._async import abandon, close_streams, fold_source, open_step, value_step
+from ._awaited import to_the_end
 from ._gate import alent
 from ._lazy import Lazy
-from ._sync_plan import may_be_last
+from ._sync_plan import may_be_last, next_command
 from .flow import (
     EMPTY,
     Emit,
@@ -129,7 +130,7 @@ async def run_plan(
     plan = self._plan(run, kw)
     outcome: Outcome | None = None
     try:
-        while (command := _next_command(plan, outcome)) is not None:
+        while (command := next_command(plan, outcome)) is not None:
             kind = type(command)
             if kind is Emit:
                 outcome = Outcome(started=True)
@@ -179,10 +180,10 @@ async def _leave(
 
 
 async def _last_work(self: Any, plan: Any, outcome: Outcome, given: Replay, run: Run) -> None:
-    command = _next_command(plan, outcome)
+    command = next_command(plan, outcome)
     if command is None:
         return
-    cancelled = await _to_the_end(_worked_off(self, plan, command, given, run))
+    cancelled = await to_the_end(_worked_off(self, plan, command, given, run))
     if cancelled is not None and not isinstance(outcome.left, asyncio.CancelledError):
         raise cancelled
 
@@ -190,22 +191,7 @@ async def _last_work(self: Any, plan: Any, outcome: Outcome, given: Replay, run:
 async def _worked_off(self: Any, plan: Any, command: Any, given: Replay, run: Run) -> None:
     while command is not None:
         may_be_last(self, command)
-        command = _next_command(plan, await _execute(self, command, given, run, EMPTY))
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> BaseException | None:
-    """Await work that a cancellation must not cut off: in a task of its own, which no timeout and
-    no cancel scope of this one's reaches. Returns the cancellation that came meanwhile."""
-    cancelled: BaseException | None = None
-    task = asyncio.create_task(work)
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if not task.cancelled():  # by somebody who cancels all tasks there are
-        task.result()
-    return cancelled
+        command = next_command(plan, await _execute(self, command, given, run, EMPTY))
 
 
 async def _kept(stream: AsyncIterator[Any], keep: list[Any]) -> AsyncIterator[Any]:
@@ -227,7 +213,7 @@ async def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> 
     outcome: Outcome | None = None
     results: list[Any] = []
     try:
-        while (command := _next_command(plan, outcome)) is not None:
+        while (command := next_command(plan, outcome)) is not None:
             kind = type(command)
             if kind is Emit:
                 outcome = Outcome(started=True)
@@ -249,13 +235,6 @@ async def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> 
     finally:
         plan.close()
     return fold_chunks(self._fold, results)
-
-
-def _next_command(plan: Any, outcome: Outcome | None) -> Any:
-    try:
-        return plan.send(outcome)
-    except StopIteration:
-        return None
 
 
 async def _open_command(

@@ -13,6 +13,7 @@ not wait there, for it would wait for itself: the loop that tells now tells the 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 else:
     asyncio = Lazy("asyncio")
 
-__all__ = ["Pending", "await_hooks", "settle"]
+__all__ = ["Pending", "await_hooks", "settle", "to_the_end"]
 
 
 class Pending(deque[Any]):
@@ -59,8 +60,16 @@ async def settle(run: Run, *, last: bool = False) -> None:
     if not last:
         await _tell(pending)
         return
+    cancelled = await to_the_end(_tell(pending))
+    if cancelled is not None:
+        raise cancelled
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> BaseException | None:
+    """Await work that a cancellation must not cut off: in a task of its own, which no timeout and
+    no cancel scope of this one's reaches. Returns the cancellation that came meanwhile."""
     cancelled: BaseException | None = None
-    task = asyncio.create_task(_tell(pending))
+    task = asyncio.create_task(work)
     while not task.done():
         try:
             await asyncio.wait([task])
@@ -68,8 +77,7 @@ async def settle(run: Run, *, last: bool = False) -> None:
             cancelled = error
     if not task.cancelled():  # by somebody who cancels all tasks there are
         task.result()
-    if cancelled is not None:
-        raise cancelled
+    return cancelled
 
 
 async def _tell(pending: Pending) -> None:

@@ -29,7 +29,7 @@ from .flow import (
 )
 from .run import Run
 
-__all__ = ["may_be_last", "run_plan", "value_plan"]
+__all__ = ["may_be_last", "next_command", "run_plan", "value_plan"]
 
 
 class Replay:
@@ -87,7 +87,7 @@ def run_plan(
     plan = self._plan(run, kw)
     outcome: Outcome | None = None
     try:
-        while (command := _next_command(plan, outcome)) is not None:
+        while (command := next_command(plan, outcome)) is not None:
             kind = type(command)
             if kind is Emit:
                 outcome = Outcome(started=True)
@@ -144,10 +144,10 @@ def _leave(self: Any, plan: Any, outcome: Outcome, inner: Run, given: Replay, ru
 
 
 def _last_work(self: Any, plan: Any, outcome: Outcome, given: Replay, run: Run) -> None:
-    command = _next_command(plan, outcome)
+    command = next_command(plan, outcome)
     while command is not None:
         may_be_last(self, command)
-        command = _next_command(plan, _execute(self, command, given, run, EMPTY))
+        command = next_command(plan, _execute(self, command, given, run, EMPTY))
 
 
 def may_be_last(self: Any, command: Any) -> None:
@@ -176,7 +176,7 @@ def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
     outcome: Outcome | None = None
     results: list[Any] = []
     try:
-        while (command := _next_command(plan, outcome)) is not None:
+        while (command := next_command(plan, outcome)) is not None:
             kind = type(command)
             if kind is Emit:
                 outcome = Outcome(started=True)
@@ -200,7 +200,7 @@ def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
     return fold_chunks(self._fold, results)
 
 
-def _next_command(plan: Any, outcome: Outcome | None) -> Any:
+def next_command(plan: Any, outcome: Outcome | None) -> Any:
     try:
         return plan.send(outcome)
     except StopIteration:

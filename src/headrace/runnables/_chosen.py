@@ -21,7 +21,7 @@ from ..shapes import Flow, Kwargs, Node, Pieces, lacking_all, side_by_side
 from . import schema
 from ._copying import ByValue
 from ._doors import DOORS
-from ._methods import AWAITED, BATCHES, is_method, takes_config, through, with_config
+from ._methods import AWAITED, BATCHES, batch_through, is_method, takes_config, through, with_config
 from ._rebuild import rebuilt
 from .base import Runnable
 from .configs import as_told, ensure_config, get_config_list
@@ -256,17 +256,7 @@ def _batch_door(name: str) -> Callable[..., Any]:
         who, inputs, config = self._for_batch(list(inputs), config, keep_errors)
         return getattr(who, name)(inputs, config, return_exceptions=keep_errors, **kwargs)
 
-    def door(
-        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
-    ) -> Any:
-        return called(self, inputs, config, return_exceptions, kw)
-
-    async def awaited(
-        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
-    ) -> Any:
-        return await called(self, inputs, config, return_exceptions, kw)
-
-    return through(name, awaited if name in AWAITED else door)
+    return batch_through(name, called)
 
 
 for _name in DOORS:

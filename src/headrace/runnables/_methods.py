@@ -25,6 +25,23 @@ def through(name: str, door: Callable[..., Any]) -> Callable[..., Any]:
     return native(door)
 
 
+def batch_through(name: str, called: Callable[..., Any]) -> Callable[..., Any]:
+    """A public door for several inputs; `called(self, inputs, config, keep_errors, kwargs)` gives
+    its result, or what is awaited for it."""
+
+    def door(
+        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
+    ) -> Any:
+        return called(self, inputs, config, return_exceptions, kw)
+
+    async def awaited(
+        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
+    ) -> Any:
+        return await called(self, inputs, config, return_exceptions, kw)
+
+    return through(name, awaited if name in AWAITED else door)
+
+
 def takes_config(method: Any) -> bool:
     """Whether a method has a parameter `config`."""
     return "config" in _parameters(method)

@@ -15,7 +15,7 @@ from ..shapes import Flow, Kwargs, Node
 from . import schema
 from ._copying import ByValue
 from ._doors import DOORS
-from ._methods import AWAITED, BATCHES, is_method, takes_config, through, with_config
+from ._methods import AWAITED, BATCHES, batch_through, is_method, takes_config, through, with_config
 from ._rebuild import rebuilt
 from ._repr import called
 from .base import Input, Output, Runnable, makers
@@ -158,17 +158,7 @@ def _batch_door(name: str) -> Callable[..., Any]:
         method = getattr(self.bound, name)
         return method(inputs, config, return_exceptions=keep_errors, **{**self.kwargs, **kwargs})
 
-    def door(
-        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
-    ) -> Any:
-        return called(self, inputs, config, return_exceptions, kw)
-
-    async def awaited(
-        self: Any, inputs: Any, config: Any = None, *, return_exceptions: bool = False, **kw: Any
-    ) -> Any:
-        return await called(self, inputs, config, return_exceptions, kw)
-
-    return through(name, awaited if name in AWAITED else door)
+    return batch_through(name, called)
 
 
 for _name in DOORS:
