@@ -7,9 +7,12 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
+
+from headrace.cli.interrupt import hearing_interrupts
 
 from .conftest import SRC
 from .targets import ENDLESS, FAILING, PACED, TEXTUAL, VALUES, WAITING
@@ -221,3 +224,27 @@ def test_on_a_terminal_long_text_is_not_wrapped_and_remarks_are_dim(headrace):
     assert remark.endswith(" in all\x1b[0m\n")
     headrace.environment["NO_COLOR"] = "1"
     assert "\x1b" not in on_a_terminal(headrace, "stream", "demo.py:long", "x", "--timing")[1]
+
+
+def test_ctrl_c_that_python_does_not_notice_in_time():
+    """A signal that another thread gets is noticed by the main thread no earlier than one that
+    comes just before it blocks: when the call returns. Here it would be after 30 s."""
+    reading, writing = os.pipe()
+    over = threading.Event()
+
+    def press_unnoticed():
+        over.wait(0.1)  # until the main thread reads
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        over.wait(30)
+        os.close(writing)
+
+    presser = threading.Thread(target=press_unnoticed)
+    try:
+        with hearing_interrupts(), pytest.raises(KeyboardInterrupt):
+            presser.start()
+            os.read(reading, 1)
+            pytest.fail("Ctrl-C was not noticed while the call blocked.")
+    finally:
+        over.set()
+        presser.join()
+        os.close(reading)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from .interrupt import hearing_interrupts
 from .outcome import carry_out, complain
 
 __all__ = ["run"]
@@ -176,4 +177,5 @@ def run(arguments: Sequence[str]) -> int:
         return complain(f"{what}. See `{path} --help`.")
     if not callable(job):  # help, or the version, was shown
         return int(job or 0)
-    return carry_out(job, debug="--debug" in arguments)
+    with hearing_interrupts():
+        return carry_out(job, debug="--debug" in arguments)
