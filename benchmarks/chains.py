@@ -320,7 +320,8 @@ def sum_tool_calls(lib: Library, size: int) -> Job:
 # ------------------------------------------------------------------ many at once
 
 
-def many_streams(lib: Library, size: int) -> Job:
+def sleeping_chain(lib: Library) -> Any:
+    """A chain whose model sleeps before each chunk."""
     message_of, generation_of = lib.messages.AIMessageChunk, lib.outputs.ChatGenerationChunk
     texts = data.texts(data.CROWD_CHUNKS)
     ends: list[dict[str, str]] = [{}] * (data.CROWD_CHUNKS - 1) + [{"chunk_position": "last"}]
@@ -342,7 +343,11 @@ def many_streams(lib: Library, size: int) -> Job:
         def _llm_type(self) -> str:
             return "sleeping"
 
-    chain = prompt(lib) | Sleeping() | lib.output_parsers.StrOutputParser()
+    return prompt(lib) | Sleeping() | lib.output_parsers.StrOutputParser()
+
+
+def many_streams(lib: Library, size: int) -> Job:
+    chain = sleeping_chain(lib)
     return Job("crowd", lambda _: crowd(lambda: chain.astream(data.INPUT), size))
 
 

@@ -121,16 +121,16 @@ def answer(messages: list[tuple[str, str]]) -> Chunk:
     return Chunk(data.ANSWER)
 
 
-def _chunks(size: int) -> Callable[[], list[Chunk]]:
+def chunks_of(size: int) -> Callable[[], list[Chunk]]:
     return lambda: [Chunk(text) for text in data.texts(size)]
 
 
 def chat(size: int) -> Job:
-    return Job("stream", lambda given: parser(model(prompt(data.INPUT), given)), _chunks(size))
+    return Job("stream", lambda given: parser(model(prompt(data.INPUT), given)), chunks_of(size))
 
 
 def chat_async(size: int) -> Job:
-    return Job("astream", lambda given: aparser(amodel(prompt(data.INPUT), given)), _chunks(size))
+    return Job("astream", lambda given: aparser(amodel(prompt(data.INPUT), given)), chunks_of(size))
 
 
 # ------------------------------------------------------------------ parallel
@@ -153,7 +153,7 @@ def parallel(size: int) -> Job:
             for key, function in INLINE.items():
                 yield {key: function(chunk)}
 
-    return Job("stream", go, _chunks(size))
+    return Job("stream", go, chunks_of(size))
 
 
 def parallel_async(size: int) -> Job:
@@ -162,7 +162,7 @@ def parallel_async(size: int) -> Job:
             for key, function in INLINE.items():
                 yield {key: function(chunk)}
 
-    return Job("astream", go, _chunks(size))
+    return Job("astream", go, chunks_of(size))
 
 
 def parallel_generators(size: int) -> Job:
@@ -425,7 +425,9 @@ def add_chunks_read(size: int) -> Job:
 
 
 def sum_text(size: int) -> Job:
-    return Job("value", lambda chunks: "".join([chunk.content for chunk in chunks]), _chunks(size))
+    return Job(
+        "value", lambda chunks: "".join([chunk.content for chunk in chunks]), chunks_of(size)
+    )
 
 
 def sum_tool_calls(size: int) -> Job:
@@ -454,7 +456,7 @@ def grow_concat(size: int) -> Job:
     def go(chunks: list[Chunk]) -> Iterator[str]:
         yield "".join([chunk.content for chunk in source(chunks)])
 
-    return Job("stream", go, _chunks(size))
+    return Job("stream", go, chunks_of(size))
 
 
 def grow_json(size: int) -> Job:

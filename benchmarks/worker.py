@@ -13,6 +13,7 @@ import json
 import resource
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from itertools import count, pairwise
 from time import perf_counter, process_time
@@ -107,14 +108,16 @@ def measure(contender: str, workload: Workload) -> dict[str, float]:
         job = job_for(contender, workload.name, size)
         times[size] = best_of(job, BUDGET / len(sizes))
     cpu, wall = times[sizes[-1]]
-    found = {"cpu": cpu / sizes[-1] * 1e6, "wall": wall / sizes[-1] * 1e6}
+    count = sizes[-1] * workload.items
+    found = {"cpu": cpu / count * 1e6, "wall": wall / count * 1e6}
     for small, large in pairwise(sizes):
         found[f"{large}/{small}"] = times[large][0] / times[small][0]
     if len(sizes) > 1:
         found["doubling"] = max(value for key, value in found.items() if "/" in key)
     if workload.beside:
         job = job_for(contender, workload.beside, sizes[-1])
-        found["over"] = found["cpu"] - best_of(job, BUDGET)[0] / sizes[-1] * 1e6
+        found["over"] = found["cpu"] - best_of(job, BUDGET)[0] / count * 1e6
+    if any(metric.key == "frames" for metric in workload.metrics):
         frames = frames_per_chunk(contender, workload.name)
         found["frames"] = frames - frames_per_chunk(contender, workload.beside)
     return found
@@ -160,7 +163,37 @@ def measure_crowd(contender: str, workload: Workload) -> dict[str, float]:
         gaps = sorted(seen.gaps)
         gap = gaps[len(gaps) * 99 // 100]
         found.append({"seconds": wall, "gap": gap * 1e3, "cpu": cpu / chunks * 1e6})
-    return {key: min(one[key] for one in found) for key in found[0]}
+    best = {key: min(one[key] for one in found) for key in found[0]}
+    if any(metric.key == "peak" for metric in workload.metrics):
+        best["peak"] = peak_of(lambda: asyncio.run(run())) / sizes[0] / 1e3
+    return best
+
+
+def measure_memory(contender: str, workload: Workload) -> dict[str, float]:
+    """The most memory that was in use at once, in KB at the largest size, and in bytes for each
+    thing more than at the smallest. What the job is given, and what is loaded by a first run, is
+    there before."""
+    sizes = (workload.lc_sizes if contender == "langchain-core" else None) or workload.sizes
+    peaks = []
+    first = job_for(contender, workload.name, sizes[0])
+    asyncio.run(_adrain(first, first.make()))
+    for size in sizes:
+        job = job_for(contender, workload.name, size)
+        given = job.make()
+        peaks.append(peak_of(lambda: asyncio.run(_adrain(job, given))) / 1e3)  # noqa: B023
+    more = (sizes[-1] - sizes[0]) * workload.items
+    return {"peak": peaks[-1], "slope": (peaks[-1] - peaks[0]) * 1e3 / more}
+
+
+def peak_of(run: Callable[[], object]) -> int:
+    """Bytes in use at once, at most, over those in use before."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        run()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
 
 
 def measure_import(contender: str, workload: Workload) -> dict[str, float]:
@@ -190,9 +223,13 @@ def _children() -> float:
     return used.ru_utime + used.ru_stime
 
 
+HOW = {"crowd": measure_crowd, "import": measure_import, "memory": measure_memory}
+
+
 def main(contender: str, name: str) -> None:
     workload = BY_NAME[name]
-    how = measure_crowd if name == "crowd" else measure_import if name in IMPORTS else measure
+    kind = name.partition("-")[0]
+    how = HOW.get(kind, measure)
     json.dump(how(contender, workload), sys.stdout)
 
 

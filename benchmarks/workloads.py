@@ -50,6 +50,7 @@ class Workload:
     lc_rounds: int | None = None
     result: str = "whole"  # "whole", "by key" (the order between branches is free) or "last"
     beside: str = ""
+    items: int = 1  # what is counted, per chunk: three events for each
     note: str = ""
 
 
@@ -69,6 +70,14 @@ def per(what: str, title: str, aim: Aim | None) -> tuple[Metric, ...]:
     return (Metric("cpu", title, f"µs/{what}", aim),)
 
 
+def watched(what: str, title: str, aim: Aim | None, over: Aim) -> tuple[Metric, ...]:
+    """A run that is watched, beside the same unwatched."""
+    return (
+        Metric("cpu", title, f"µs/{what}", aim),
+        Metric("over", f"{title}: over the same unwatched", f"µs/{what}", over, False),
+    )
+
+
 def growing(title: str) -> tuple[Metric, ...]:
     return (
         Metric("cpu", title, "µs/chunk"),
@@ -85,6 +94,8 @@ def added(title: str, aim: Aim) -> tuple[Metric, ...]:
     )
 
 
+EVENTS = (1_250, 2_500, 5_000, 10_000, 20_000)
+LOGS = (500, 1_000, 2_000, 4_000)
 CHAT = "prompt | fake model | StrOutputParser"
 OWN = "branches: two parsers, a user's parser, passthrough"
 GENERATORS = "branches: four generator functions"
@@ -179,6 +190,70 @@ WORKLOADS = (
         "for a tenth of the work",
     ),
     Workload(
+        "events",
+        watched("event", f"astream_events, {CHAT}, 10,000 chunks", faster(30), at_most(2)),
+        sizes=(10_000,),
+        lc_sizes=(2_000,),
+        lc_rounds=2,
+        beside="chat-async",
+        items=3,
+        note="langchain-core with 2,000 chunks",
+    ),
+    Workload(
+        "events-sync",
+        watched("event", f"stream_events, {CHAT}, 10,000 chunks", None, at_most(3)),
+        sizes=(10_000,),
+        lc_rounds=0,
+        beside="chat",
+        items=3,
+        note="langchain-core has no such thing",
+    ),
+    Workload(
+        "handler",
+        watched("token", f"astream, {CHAT}, a handler that counts tokens", faster(10), at_most(1)),
+        beside="chat-async",
+    ),
+    Workload(
+        "log",
+        per("chunk", f"astream_log, {CHAT}, 4,000 chunks", faster(40)),
+        sizes=(4_000,),
+        lc_rounds=1,
+    ),
+    Workload(
+        "log-states",
+        per("chunk", f"astream_log(diff=False), {CHAT}, 1,000 chunks", faster(40)),
+        sizes=(1_000,),
+        lc_sizes=(250,),
+        lc_rounds=1,
+        note="langchain-core with 250 chunks; its cost per chunk grows with their number",
+    ),
+    Workload(
+        "memory-events",
+        (
+            Metric("peak", "astream_events of 20,000 chunks, peak memory", "KB"),
+            Metric("slope", "the same, more for each event more", "bytes", at_most(4), False),
+        ),
+        sizes=(1_250, 20_000),
+        lc_sizes=(1_250, 2_500),
+        lc_rounds=1,
+        items=3,
+        note="for a consumer that keeps no event, in chunks of one letter, so that the letters of "
+        "the outputs are what grows; langchain-core with 2,500 chunks",
+    ),
+    Workload(
+        "crowd-events",
+        (
+            Metric("seconds", "400 concurrent astream_events of 100 chunks, in all", "s", raw(3)),
+            Metric("gap", "the same, p99 gap between chunks", "ms"),
+            Metric("cpu", "the same, processor time", "µs/chunk"),
+            Metric("peak", "the same, memory per stream", "KB", at_most(32)),
+        ),
+        sizes=(400,),
+        lc_sizes=(100,),
+        lc_rounds=1,
+        note="langchain-core with 100 streams instead of 400, once",
+    ),
+    Workload(
         "import",
         (
             Metric("ms", "import headrace, over bare Python", "ms", at_most(60), False),
@@ -217,6 +292,27 @@ WORKLOADS = (
         lc_sizes=(500, 1_000),
         lc_rounds=1,
         result="last",
+    ),
+    Workload(
+        "grow-events",
+        growing("growth of astream_events, 1k to 20k chunks"),
+        sizes=EVENTS,
+        lc_sizes=(500, 1_000),
+        lc_rounds=1,
+    ),
+    Workload(
+        "grow-log",
+        growing("growth of astream_log"),
+        sizes=LOGS,
+        lc_sizes=(500, 1_000),
+        lc_rounds=1,
+    ),
+    Workload(
+        "grow-log-states",
+        growing("growth of astream_log(diff=False)"),
+        sizes=LOGS,
+        lc_sizes=(125, 250),
+        lc_rounds=1,
     ),
 )
 BY_NAME = {workload.name: workload for workload in WORKLOADS}

@@ -16,11 +16,14 @@ import check_floors
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))  # `python -m pytest` has it there, `pytest` has not
 
-from benchmarks import chains, data, raw, report  # noqa: E402
-from benchmarks.contenders import CONTENDERS, job_for  # noqa: E402
+from benchmarks import data, report  # noqa: E402
+from benchmarks.contenders import CHAINS, CONTENDERS, RAW, job_for  # noqa: E402
 from benchmarks.jobs import collect  # noqa: E402
 from benchmarks.worker import IMPORTS, best_of, frames_per_chunk, measure  # noqa: E402
 from benchmarks.workloads import BY_NAME, WORKLOADS, Aim, Metric, Workload  # noqa: E402
+
+# langchain-core would have its astream_log used no more
+pytestmark = pytest.mark.filterwarnings("ignore:astream_log is deprecated:DeprecationWarning")
 
 SIZE = 9
 TIMED = [workload.name for workload in WORKLOADS if workload.name not in IMPORTS]
@@ -57,7 +60,8 @@ def test_contenders_give_the_same(name: str) -> None:
     by_hand = result("raw", workload)
     assert by_hand
     assert result("headrace", workload) == by_hand
-    assert result("langchain-core", workload) == by_hand
+    if workload.lc_rounds != 0:
+        assert result("langchain-core", workload) == by_hand
 
 
 @pytest.mark.parametrize("name", TIMED)
@@ -77,7 +81,7 @@ def test_json_grows_chunk_by_chunk() -> None:
 
 
 def test_every_workload_is_there_for_every_contender() -> None:
-    assert set(raw.JOBS) == set(chains.JOBS) == set(TIMED)
+    assert set(RAW) == set(CHAINS) == set(TIMED)
     assert set(IMPORTS) == {workload.name for workload in WORKLOADS} - set(TIMED)
     assert len(BY_NAME) == len(WORKLOADS)
 
@@ -106,6 +110,12 @@ def test_aims_are_the_ones_promised() -> None:
     assert aims[("build-chunk", "cpu")] == ("value", 0.6)
     assert aims[("add-chunks", "cpu")] == aims[("add-chunks-read", "cpu")] == ("value", 1.2)
     assert aims[("crowd", "seconds")] == aims[("crowd", "gap")] == ("raw", 1.5)
+    assert aims[("events", "cpu")] == ("faster", 30)
+    assert aims[("events", "over")] == ("value", 2)
+    assert aims[("handler", "over")] == ("value", 1)
+    assert aims[("log", "cpu")] == aims[("log-states", "cpu")] == ("faster", 40)
+    assert aims[("crowd-events", "seconds")] == ("raw", 3)
+    assert aims[("crowd-events", "peak")] == ("value", 32)
     assert aims[("import", "ms")] == ("value", 60)
     assert aims[("import-guide", "ms")] == ("faster", 5)
     growing = {key for key in aims if key[1] == "doubling"}

@@ -29,7 +29,7 @@ from pathlib import Path
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "merge", "_lazy"),
     ("values", "messages", "documents", "outputs", "prompt_values", "jsonstream", "sse", "events"),
-    ("run", "config", "_awaited", "_gate", "_locate", "_threads"),
+    ("run", "scope", "config", "_awaited", "_faults", "_gate", "_locate", "_threads"),
     (
         *("flow", "shapes", "_bridge", "_sync", "_sync_fan", "_sync_plan"),
         *("_async", "_async_fan", "_async_plan"),
@@ -38,7 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *("prompts", "output_parsers", "language_models", "tools", "callbacks", "views"),
         *("retrievers", "vectorstores", "embeddings", "chat_history", "rate_limiters"),
-        *("graph", "tracers"),
+        *("graph", "tracers", "timing", "otel", "_otel_context"),
     ),
     ("agents", "providers", "local"),
     ("", "serve", "remote", "scale", "explain", "record", "cli"),
@@ -55,7 +55,7 @@ class Rules:
     body_lines: int = 40
     body_lines_hard: int = 60
     # (first floor, last floor, code lines together); docs/decisions/0002-budgets.md says why
-    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3300), (2, 3, 3100), (4, 4, 4700))
+    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3350), (2, 3, 3400), (4, 4, 4750))
     # "runnables/base.py" -> why it is longer than file_lines (never than file_lines_hard)
     long_files: Mapping[str, str] = field(default_factory=dict)
     # "runnables/base.py:Runnable.batch" -> why it is longer than body_lines
@@ -68,6 +68,11 @@ RULES = Rules(
     late_imports={
         ("runnables.base", "callbacks.listeners"): "`with_listeners` makes observers, a view",
         ("runnables._about", "graph.build"): "`get_graph` opens a view that lives above",
+        ("runnables._viewed", "views"): "`astream_events` and its like open views",
+        ("runnables._viewed", "views.stream_events"): "the same",
+        ("runnables._viewed", "views.log"): "the same",
+        ("runnables._viewed", "timing"): "the same",
+        ("runnables._viewed", "views.live"): "`open` gives a handle, a view",
         ("runnables.graph", "graph"): "the path at which users look for the graph's classes",
     },
 )

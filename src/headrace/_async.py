@@ -7,22 +7,24 @@ plans in `_async_plan.py`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from ._awaited import await_hooks, settle
 from ._locate import frame_of, locate
 from .flow import (
     EMPTY,
+    ROOM,
     Folded,
     Late,
     Machine,
     Once,
+    compact,
     fold_chunks,
     fold_of,
     fold_partial,
 )
-from .run import Run, Waking, _current, begin
+from .run import UNKNOWN, Run, Waking, _current, begin
 
 _END = object()
 
@@ -46,13 +48,14 @@ class Heard:
     Nothing is read before the step asks.
     """
 
-    __slots__ = ("_fold", "_late", "_ready", "_source", "_whole", "seen")
+    __slots__ = ("_fold", "_late", "_ready", "_room", "_source", "_whole", "seen")
 
     def __init__(self, source: Any, late: Run | None, whole: bool) -> None:
         self._fold = source.fold if type(source) is Folded else None
         self._late = late
         self._source = source.__aiter__()
         self._ready: list[Any] = []
+        self._room = ROOM
         self._whole = whole
         self.seen: list[Any] = []
 
@@ -66,10 +69,12 @@ class Heard:
             return await self._first(self._late)
         chunk = await anext(self._source)
         self.seen.append(chunk)
+        if len(self.seen) > self._room:
+            self._room = compact(self._fold, self.seen, self._room)
         return chunk
 
     async def _first(self, run: Run) -> Any:
-        self._late = known = None
+        self._late, known = None, UNKNOWN
         try:
             if self._whole:
                 self._ready = [chunk async for chunk in self][::-1]
@@ -195,6 +200,30 @@ async def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] =
     return result
 
 
+async def value_shown(node: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
+    """`value_by_fold` of an observed run that reports each chunk as if it were streamed."""
+    inner = run.fork()
+    report, valve = run.reporter(), run.scope.valve
+    chunks: list[Any] = []
+    try:
+        stream = node._aopen(Once(value), inner, kw)
+        inner.streams.append((stream, node, frame_of(stream)))
+        async for chunk in stream:
+            chunks.append(chunk)
+            if report is not None:
+                report(chunk)
+            if run.pending:
+                await settle(run)
+            if valve is not None and valve.full and await valve.room(run):
+                break
+        result = fold_chunks(fold_of(node, stream, None), chunks)
+    except BaseException as error:
+        await abandon(error, inner, run.streams)
+        raise
+    await close_streams(inner)
+    return result
+
+
 def tap(
     node: Any,
     opener: Any,
@@ -208,10 +237,18 @@ def tap(
     """Open an observed step: its events around its chunks. What it opens is its run's to close.
 
     The start of a step that is fed by others is told late (see `Heard`); a root's comes first.
+    A step that nobody wants to hear of is opened as if it were not observed.
     """
     await_hooks(run)
+    if (not root or run.pending is None) and run.unheard:
+        Waking(run)  # what shows below it wakes those above
+        run.streams = up
+        return opener(source, run, kw)  # type: ignore[no-any-return]
     once = type(source) is Once
-    Waking(run, source.value if once else None)
+    run.kw = kw
+    if node._asked_once(kw, sync=False) and (once or not root):
+        return tap_asked(node._avalue if root else node._in_avalue, source, run, kw, up)
+    Waking(run, source.value if once else UNKNOWN)
     heard = None if once else Heard(source, None if root else run, node._collects)
     given = source if heard is None else heard.as_source()
     try:
@@ -235,21 +272,28 @@ async def _tapped(
     up: list[Any],
     now: bool,
 ) -> AsyncIterator[Any]:
-    if now:
-        run.wake()
     pending = run.pending
     chunks: list[Any] = []
-    report = run.chunk
+    room = ROOM
+    report, valve = run.reporter(), run.scope.valve
     try:
+        if now:
+            run.wake()
         if pending:
             await settle(run)
         async for chunk in stream:
             chunks.append(chunk)
-            report(chunk)
+            if len(chunks) > room:
+                room = compact(fold, chunks, room)
+            if report is not None:
+                report(chunk)
             if pending:
                 await settle(run)
+            if valve is not None and valve.full and await valve.room(run):
+                yield chunk  # the last that is wanted of this run
+                break
             yield chunk
-        output = fold_chunks(fold, chunks)
+        output = fold_partial(fold, chunks)
         await close_streams(run)
     except BaseException as error:
         try:
@@ -266,12 +310,18 @@ async def _tapped(
 
 async def tap_value(valuer: Any, value: Any, run: Run, kw: Mapping[str, Any], up: list[Any]) -> Any:
     """Invoke an observed step: its events around its value."""
+    run.kw, run.invoked = kw, True
     await_hooks(run)
-    run.started(value)
+    valve = run.scope.valve
     try:
+        run.started(value)
         if run.pending:
             await settle(run)
+        if valve is not None and valve.full:
+            await valve.room(run)
         output = await valuer(value, run, kw)
+        if run.answers:
+            run.answer(output)
         await close_streams(run)
     except BaseException as error:
         try:
@@ -287,6 +337,16 @@ async def tap_value(valuer: Any, value: Any, run: Run, kw: Mapping[str, Any], up
     return output
 
 
+async def tap_asked(
+    valuer: Any, source: Any, run: Run, kw: Mapping[str, Any], up: list[Any]
+) -> AsyncIterator[Any]:
+    """An observed step that has one value to give, as a stream: it starts when its whole input is
+    there, and has ended when its value is handed on."""
+    value = await fold_source(source)
+    run.answers = True
+    yield await tap_value(valuer, value, run, kw, up)
+
+
 def entered(stream: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]:
     """User code's own stream, each of its steps taken inside the run's context."""
     if run.bare:
@@ -295,15 +355,16 @@ def entered(stream: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]:
 
 
 async def _entered(stream: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]:
+    step, enter, leave = stream.__anext__, _current.set, _current.reset
     try:
         while True:
-            token = _current.set(run)
+            token = enter(run)
             try:
-                chunk = await anext(stream, _END)
-            finally:
-                _current.reset(token)
-            if chunk is _END:
+                chunk = await step()
+            except StopAsyncIteration:
                 return
+            finally:
+                leave(token)
             yield chunk
     finally:
         aclose = getattr(stream, "aclose", None)
@@ -316,8 +377,10 @@ async def _entered(stream: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]:
 
 async def stream_root(
     node: Any, source: Any, config: Mapping[str, Any] | None, kw: Mapping[str, Any]
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any, None]:
     """Behind `astream` and `atransform`. Runs nothing before the first `anext`."""
+    while node._transparent:
+        node, config, kw = node._behind(config, kw)
     run = begin(node, config)
     own = run.fork() if run.observed else run  # observed: the tap closes what the run opens
     if type(source) is not Once:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._async import abandon, close_streams, fold_source, open_step, value_step
-from ._awaited import to_the_end
+from ._awaited import settle, to_the_end
 from ._gate import alent
 from ._lazy import Lazy
 from ._sync_plan import may_be_last, next_command
@@ -262,6 +262,7 @@ async def _execute(
     self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any]
 ) -> Outcome:
     if type(command) is Sleep:
+        await settle(run)  # what led to it is told before it
         async with alent(run.gate):  # somebody else may work meanwhile
             await asyncio.sleep(command.seconds)
         return Outcome()

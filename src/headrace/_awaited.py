@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 else:
     asyncio = Lazy("asyncio")
 
-__all__ = ["Pending", "await_hooks", "settle", "to_the_end"]
+__all__ = ["Pending", "await_hooks", "outlast", "settle", "to_the_end"]
 
 
 class Pending(deque[Any]):
-    """Pairs (observer, event) that wait, and the loop and the lock for telling them in order."""
+    """Pairs (observer, event) that wait, and the loop and the lock for telling them in order. A
+    pair (None, run) stands where all of a run is told."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,15 +69,22 @@ async def settle(run: Run, *, last: bool = False) -> None:
 async def to_the_end(work: Coroutine[Any, Any, None]) -> BaseException | None:
     """Await work that a cancellation must not cut off: in a task of its own, which no timeout and
     no cancel scope of this one's reaches. Returns the cancellation that came meanwhile."""
-    cancelled: BaseException | None = None
     task = asyncio.create_task(work)
+    cancelled = await outlast(task)
+    if not task.cancelled():  # by somebody who cancels all tasks there are
+        task.result()
+    return cancelled
+
+
+async def outlast(task: asyncio.Task[Any]) -> BaseException | None:
+    """Wait until a task is over, however it ends, whatever cancels this one meanwhile. Returns that
+    cancellation."""
+    cancelled: BaseException | None = None
     while not task.done():
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
-    if not task.cancelled():  # by somebody who cancels all tasks there are
-        task.result()
     return cancelled
 
 
@@ -84,13 +92,23 @@ async def _tell(pending: Pending) -> None:
     async with pending.lock:
         token = _current.set(None)  # what a hook invokes is no part of the run it is told of
         told = _telling.set((*_telling.get(), pending))
+        failure: Exception | None = None
         try:
             while pending:
                 observer, event = pending.popleft()
+                if observer is None:
+                    if event.faults is not None:
+                        event.faults.tell(event)
+                    continue
                 try:
                     await observer.aon_event(event)
                 except Exception:
-                    Run.failed_to_tell(observer, event)
+                    try:
+                        event.run.failed_to_tell(observer, event)
+                    except Exception as error:  # when all have been told
+                        failure = failure or error
         finally:
             _telling.reset(told)
             _current.reset(token)
+    if failure is not None:
+        raise failure

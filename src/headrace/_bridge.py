@@ -115,7 +115,7 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
             failure = error  # type: ignore[assignment]
         box.put(partial(settle, result, failure))
 
-    _threads.submit(job)
+    _threads.submit(job, awaited=True)
     try:
         return await outcome
     except asyncio.CancelledError:
@@ -225,7 +225,7 @@ async def stream_in_thread(
         if type(source) is Folded:
             given = Folded(given, source.fold)
     upstream = source.__aiter__()
-    _threads.submit(lambda: pipe.work(given))
+    _threads.submit(lambda: pipe.work(given), awaited=True)
     outputs = pipe.outputs
     try:
         while True:

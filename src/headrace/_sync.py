@@ -7,21 +7,23 @@ plans in `_sync_plan.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from ._locate import frame_of, locate
 from .flow import (
     EMPTY,
+    ROOM,
     Folded,
     Late,
     Machine,
     Once,
+    compact,
     fold_chunks,
     fold_of,
     fold_partial,
 )
-from .run import Run, Waking, _current, begin
+from .run import UNKNOWN, Run, Waking, _current, begin
 
 _END = object()
 
@@ -45,13 +47,14 @@ class Heard:
     Nothing is read before the step asks.
     """
 
-    __slots__ = ("_fold", "_late", "_ready", "_source", "_whole", "seen")
+    __slots__ = ("_fold", "_late", "_ready", "_room", "_source", "_whole", "seen")
 
     def __init__(self, source: Any, late: Run | None, whole: bool) -> None:
         self._fold = source.fold if type(source) is Folded else None
         self._late = late
         self._source = iter(source)
         self._ready: list[Any] = []
+        self._room = ROOM
         self._whole = whole
         self.seen: list[Any] = []
 
@@ -65,10 +68,12 @@ class Heard:
             return self._first(self._late)
         chunk = next(self._source)
         self.seen.append(chunk)
+        if len(self.seen) > self._room:
+            self._room = compact(self._fold, self.seen, self._room)
         return chunk
 
     def _first(self, run: Run) -> Any:
-        self._late = known = None
+        self._late, known = None, UNKNOWN
         try:
             if self._whole:
                 self._ready = list(self)[::-1]
@@ -115,6 +120,22 @@ def close_streams(run: Run, primary: BaseException | None = None) -> None:
         primary.add_note(f"While closing the stream after this error: {failure!r}")
         return
     raise failure
+
+
+def abandon(error: BaseException, run: Run, up: list[Any]) -> None:
+    """Close what a failed run opened; the frames go up, to the root that will name the step."""
+    frames = [(None, node, frame) for _, node, frame in run.streams if frame is not None]
+    try:
+        close_streams(run, error)
+    finally:
+        up.extend(frames)
+
+
+def end_root(node: Any, error: BaseException, run: Run) -> None:
+    """A root failed: say in a note which step it was, and close everything."""
+    if isinstance(error, Exception):
+        locate(error, node, run.streams, run._name)
+    close_streams(run, error)
 
 
 # ------------------------------------------------------------------ steps
@@ -174,20 +195,26 @@ def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY
     return result
 
 
-def abandon(error: BaseException, run: Run, up: list[Any]) -> None:
-    """Close what a failed run opened; the frames go up, to the root that will name the step."""
-    frames = [(None, node, frame) for _, node, frame in run.streams if frame is not None]
+def value_shown(node: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
+    """`value_by_fold` of an observed run that reports each chunk as if it were streamed."""
+    inner = run.fork()
+    report, valve = run.reporter(), run.scope.valve
+    chunks: list[Any] = []
     try:
-        close_streams(run, error)
-    finally:
-        up.extend(frames)
-
-
-def end_root(node: Any, error: BaseException, run: Run) -> None:
-    """A root failed: say in a note which step it was, and close everything."""
-    if isinstance(error, Exception):
-        locate(error, node, run.streams, run._name)
-    close_streams(run, error)
+        stream = node._open(Once(value), inner, kw)
+        inner.streams.append((stream, node, frame_of(stream)))
+        for chunk in stream:
+            chunks.append(chunk)
+            if report is not None:
+                report(chunk)
+            if valve is not None and valve.full and valve.wait(run):
+                break
+        result = fold_chunks(fold_of(node, stream, None), chunks)
+    except BaseException as error:
+        abandon(error, inner, run.streams)
+        raise
+    close_streams(inner)
+    return result
 
 
 def tap(
@@ -203,9 +230,17 @@ def tap(
     """Open an observed step: its events around its chunks. What it opens is its run's to close.
 
     The start of a step that is fed by others is told late (see `Heard`); a root's comes first.
+    A step that nobody wants to hear of is opened as if it were not observed.
     """
+    if run.unheard:
+        Waking(run)  # what shows below it wakes those above
+        run.streams = up
+        return opener(source, run, kw)  # type: ignore[no-any-return]
     once = type(source) is Once
-    Waking(run, source.value if once else None)
+    run.kw = kw
+    if node._asked_once(kw, sync=True) and (once or not root):
+        return tap_asked(node._value if root else node._in_value, source, run, kw, up)
+    Waking(run, source.value if once else UNKNOWN)
     heard = None if once else Heard(source, None if root else run, node._collects)
     given = source if heard is None else heard.as_source()
     try:
@@ -232,18 +267,25 @@ def _tapped(
     now: bool,
     begun: bool,
 ) -> Iterator[Any]:
-    if now:
-        run.wake()
     chunks: list[Any] = []
-    report = run.chunk
+    room = ROOM
+    report, valve = run.reporter(), run.scope.valve
     try:
+        if now:
+            run.wake()
         if begun:
             yield
         for chunk in stream:
             chunks.append(chunk)
-            report(chunk)
+            if len(chunks) > room:
+                room = compact(fold, chunks, room)
+            if report is not None:
+                report(chunk)
+            if valve is not None and valve.full and valve.wait(run):
+                yield chunk  # the last that is wanted of this run
+                break
             yield chunk
-        output = fold_chunks(fold, chunks)
+        output = fold_partial(fold, chunks)
         close_streams(run)
     except BaseException as error:
         try:
@@ -256,9 +298,15 @@ def _tapped(
 
 def tap_value(valuer: Any, value: Any, run: Run, kw: Mapping[str, Any], up: list[Any]) -> Any:
     """Invoke an observed step: its events around its value."""
-    run.started(value)
+    run.kw, run.invoked = kw, True
+    valve = run.scope.valve
     try:
+        run.started(value)
+        if valve is not None and valve.full:
+            valve.wait(run)
         output = valuer(value, run, kw)
+        if run.answers:
+            run.answer(output)
         close_streams(run)
     except BaseException as error:
         try:
@@ -270,6 +318,16 @@ def tap_value(valuer: Any, value: Any, run: Run, kw: Mapping[str, Any], up: list
     return output
 
 
+def tap_asked(
+    valuer: Any, source: Any, run: Run, kw: Mapping[str, Any], up: list[Any]
+) -> Iterator[Any]:
+    """An observed step that has one value to give, as a stream: it starts when its whole input is
+    there, and has ended when its value is handed on."""
+    value = fold_source(source)
+    run.answers = True
+    yield tap_value(valuer, value, run, kw, up)
+
+
 def entered(stream: Iterator[Any], run: Run) -> Iterator[Any]:
     """User code's own stream, each of its steps taken inside the run's context."""
     if run.bare:
@@ -278,13 +336,14 @@ def entered(stream: Iterator[Any], run: Run) -> Iterator[Any]:
 
 
 def _entered(stream: Iterator[Any], run: Run) -> Iterator[Any]:
+    enter, leave = _current.set, _current.reset
     try:
         while True:
-            token = _current.set(run)
+            token = enter(run)
             try:
                 chunk = next(stream, _END)
             finally:
-                _current.reset(token)
+                leave(token)
             if chunk is _END:
                 return
             yield chunk
@@ -299,8 +358,10 @@ def _entered(stream: Iterator[Any], run: Run) -> Iterator[Any]:
 
 def stream_root(
     node: Any, source: Any, config: Mapping[str, Any] | None, kw: Mapping[str, Any]
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Behind `stream` and `transform`. Runs nothing before the first `next`."""
+    while node._transparent:
+        node, config, kw = node._behind(config, kw)
     run = begin(node, config)
     own = run.fork() if run.observed else run  # observed: the tap closes what the run opens
     if type(source) is not Once:

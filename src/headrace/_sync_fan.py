@@ -11,7 +11,6 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -48,7 +47,7 @@ class _Jobs:
         self.results: list[Any] = [None] * count
         self.failures: dict[int, BaseException] = {}
         self._numbers = iter(range(count))
-        self._base = copy_context()
+        self._base = _threads.context_here()
         self._idle = threading.Semaphore(0)
         self.done: Callable[[int], None] | None = None
 

@@ -10,10 +10,13 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextlib import suppress
+from contextvars import Context, ContextVar, copy_context
+from threading import get_ident
 
-__all__ = ["busy", "submit"]
+__all__ = ["Signal", "busy", "context_here", "submit", "waiting"]
 
+_LOOK = 0.5  # seconds until a waiting thread looks whether there was a signal
 _LARGE = 100_000  # ThreadPoolExecutor wants a number; threads are only made when none is idle
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -42,11 +45,56 @@ def busy() -> int:
     return _busy
 
 
-def submit(job: Callable[[], None]) -> None:
-    """Run `job` in a worker thread. It reports its own result and must not raise."""
+class Signal:
+    """`threading.Event` by a lock alone, for waits that Ctrl-C must end. That one is written in
+    Python, and an interrupted `wait` may come out as a RuntimeError about the lock inside. And a
+    signal that comes just before a thread blocks is noticed when it looks again."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        with suppress(RuntimeError):  # it is set
+            self._lock.release()
+
+    def clear(self) -> None:
+        self._lock.acquire(blocking=False)
+
+    def is_set(self) -> bool:
+        return not self._lock.locked()
+
+    def wait(self, timeout: float | None = None) -> None:
+        while not self._lock.acquire(timeout=_LOOK if timeout is None else timeout):
+            if timeout is not None:
+                return
+        self.set()
+
+
+# The threads that wait, blocked, for what runs in this context.
+_waiting: ContextVar[frozenset[int]] = ContextVar("headrace_waiting", default=frozenset())
+
+
+def waiting(thread: int) -> bool:
+    """Whether this is a thread, or works while that thread waits for it."""
+    return thread == get_ident() or thread in _waiting.get()
+
+
+def context_here() -> Context:
+    """A copy of this context, for work that this thread waits for."""
+    context = copy_context()
+    context.run(_waiting.set, _waiting.get() | {get_ident()})
+    return context
+
+
+def submit(job: Callable[[], None], *, awaited: bool = False) -> None:
+    """Run `job` in a worker thread. It reports its own result and must not raise. The thread that
+    submits it waits for it, unless the job is `awaited` there by an event loop that goes on."""
     global _busy
     pool = _pool or _started()
-    context = copy_context()
+    context = copy_context() if awaited else context_here()
     with _lock:
         _busy += 1
 

@@ -17,6 +17,7 @@ __all__ = [
     "ConfigurableFieldSpec",
     "RunnableConfig",
     "callbacks_list",
+    "check_handlers",
     "checked",
     "merge_configs",
 ]
@@ -66,6 +67,13 @@ def _by_key(value: Any) -> bool:
     return isinstance(value, Mapping)
 
 
+def _is_id(value: Any) -> bool:
+    try:
+        return bool(UUID(str(value)))
+    except ValueError:
+        return False
+
+
 # What each field mostly is, what else it may be, and what to write.
 _FIELDS: Mapping[str, tuple[type, Callable[[Any], bool], str]] = {
     "tags": (list, _several, "a list of texts"),
@@ -74,6 +82,7 @@ _FIELDS: Mapping[str, tuple[type, Callable[[Any], bool], str]] = {
     "max_concurrency": (int, _whole, "a whole number of at least 1, or None"),
     "recursion_limit": (int, _whole, "a whole number"),
     "run_name": (str, lambda value: isinstance(value, str), "a text"),
+    "run_id": (UUID, _is_id, "a UUID, for example uuid.uuid4(), or the text of one"),
 }
 
 
@@ -100,6 +109,23 @@ def callbacks_list(callbacks: Any) -> list[Any]:
     if callbacks is None:
         return []
     return list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+
+
+def check_handlers(callbacks: Any, where: str) -> None:
+    """Raises ConfigError for what is no handler and no manager. `where`: how the caller said it."""
+    for item in callbacks_list(callbacks):
+        if isinstance(item, type):
+            raise ConfigError(
+                f"{where} holds the class {item.__name__}: give an instance of it, "
+                f"{item.__name__}(...)."
+            )
+        # a handler; any other observer; a manager or a run's own callbacks
+        listens = hasattr(item, "_headrace_event") or hasattr(item, "on_event")
+        if not listens and not hasattr(item, "observers"):
+            raise ConfigError(
+                f"{where} holds {item!r}, which has no method 'on_event(event)': "
+                "give handlers from headrace.callbacks or objects with that method."
+            )
 
 
 def _merge_callbacks(first: Any, second: Any) -> Any:

@@ -11,8 +11,13 @@
     ├── JsonSyntaxError(ValueError)        a text is not JSON: where, and what was expected
     ├── ContextLengthError(ValueError)     the prompt is longer than the model's context
     ├── IncompleteStream                   a stream ended without its terminal signal
+    ├── SlowConsumerError(RuntimeError)    a consumer of a live run was too slow, as was agreed
     ├── ModelError(RuntimeError)           a model failed at a request that was in order
+    ├── TracerException(LookupError)       a tracer is told of a run that it does not know
     └── WeightsError(OSError)              a model's weights are missing, damaged or out of reach
+
+    HeadraceWarning(UserWarning)
+    └── NoRunWarning(RuntimeWarning)       something needs a run around it, and there is none
 
 Each also derives from the builtin that a caller would catch without knowing Headrace. A message is
 a sentence that names the offending value and says what to do about it. This file imports nothing.
@@ -28,14 +33,18 @@ __all__ = [
     "ConfigError",
     "ContextLengthError",
     "HeadraceError",
+    "HeadraceWarning",
     "IncompleteStream",
     "InputError",
     "JsonSyntaxError",
     "MissingExtraError",
     "MissingVariablesError",
     "ModelError",
+    "NoRunWarning",
     "OutputParserException",
     "RecursionLimitError",
+    "SlowConsumerError",
+    "TracerException",
     "WeightsError",
 ]
 
@@ -180,6 +189,25 @@ class IncompleteStream(HeadraceError):
         self.partial = partial
 
 
+class SlowConsumerError(HeadraceError, RuntimeError):
+    """A consumer of a live run with `policy="disconnect"` let too many items wait.
+
+    Args:
+        limit: how many may wait, in items.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"This consumer was disconnected: more than {limit} items waited for it. The run goes "
+            "on. Read faster, give a larger limit, or choose the policy 'coalesce' (deltas join) "
+            "or 'drop_oldest'."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), (self.limit,), dict(self.__dict__), self.args)
+
+
 class ModelError(HeadraceError, RuntimeError):
     """A model, or what serves it, failed at a request that was in order."""
 
@@ -207,3 +235,15 @@ def _rebuild(
     error.__dict__.update(state)
     error.args = args
     return error
+
+
+class TracerException(HeadraceError, LookupError):
+    """A hook of a tracer was called for a run that the tracer does not know, or not as such."""
+
+
+class HeadraceWarning(UserWarning):
+    """Root of every warning that Headrace gives on purpose."""
+
+
+class NoRunWarning(HeadraceWarning, RuntimeWarning):
+    """What was called needs a run around it, and there is none: it did nothing."""

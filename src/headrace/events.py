@@ -1,28 +1,24 @@
 """The closed union of what a run can report; nothing else defines an event.
 
 A run reports `RunStarted`, any number of `RunChunk`, then exactly one of `RunEnded`, `RunFailed`,
-`RunCancelled`. Events are slotted values built only where somebody observes (contract *Bus* of the
-design): each carries `seq` (one order for the whole tree of a root run), `run` (who reports) and
-`time` (monotonic seconds). Views turn them into dicts, patches, spans.
+`RunCancelled`; in between perhaps `RunRetried` and `CustomEvent`. The content blocks of a chat
+model's answer (`BlockStarted`, `BlockDelta`, `BlockEnded`) are made of its chunks by a machine.
+Events are slotted values built only where somebody takes them (contract *Bus* of the design): each
+carries `seq` (one order for the whole tree of a root run), `run` (who reports) and `time`
+(monotonic seconds). `kind` tells the classes apart where there is no class, as in JSON. Views turn
+them into dicts, patches, spans.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from time import monotonic
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, get_args
 from uuid import UUID
 
-__all__ = [
-    "CustomEvent",
-    "Event",
-    "Observer",
-    "RunCancelled",
-    "RunChunk",
-    "RunEnded",
-    "RunFailed",
-    "RunInfo",
-    "RunStarted",
-]
+__all__ = ["EVENTS", "BlockDelta", "BlockEnded", "BlockStarted", "CustomEvent", "Event", "Observer",
+           "RunCancelled", "RunChunk", "RunEnded", "RunFailed", "RunInfo", "RunRetried",
+           "RunStarted", "Takes"]  # fmt: skip
 
 
 class RunInfo(Protocol):
@@ -46,11 +42,17 @@ class RunInfo(Protocol):
 
 class _Event:
     __slots__ = ("run", "seq", "time")
+    kind: ClassVar[str]
 
     def __init__(self, run: RunInfo, seq: int) -> None:
         self.run = run
         self.seq = seq
         self.time = monotonic()
+
+    @property
+    def path(self) -> str:
+        """Where in the tree it happened, e.g. `chain/2:parser`."""
+        return self.run.path
 
     def __repr__(self) -> str:
         extra = "".join(f", {name}={getattr(self, name)!r}" for name in type(self).__slots__)
@@ -58,29 +60,38 @@ class _Event:
 
 
 class RunStarted(_Event):
-    """`input` is None until the end for a run whose input arrives as a stream."""
+    """`known`: whether the input is there already. Where it arrives as a stream it is not, and
+    `input` is None until the end."""
 
-    __slots__ = ("input",)
+    __slots__ = ("input", "known")
+    kind = "start"
 
-    def __init__(self, run: RunInfo, seq: int, input: Any) -> None:
+    def __init__(self, run: RunInfo, seq: int, input: Any, known: bool = True) -> None:
         super().__init__(run, seq)
         self.input = input
+        self.known = known
 
 
 class RunChunk(_Event):
-    """One piece of output, at the moment the run hands it on."""
+    """One piece of output, at the moment the run hands it on. `whole`: it is the one answer of a
+    model that does not stream, and no token."""
 
-    __slots__ = ("chunk",)
+    __slots__ = ("chunk", "whole")
+    kind = "chunk"
 
-    def __init__(self, run: RunInfo, seq: int, chunk: Any) -> None:
-        super().__init__(run, seq)
+    def __init__(self, run: RunInfo, seq: int, chunk: Any, whole: bool = False) -> None:
+        self.run = run
+        self.seq = seq
+        self.time = monotonic()
         self.chunk = chunk
+        self.whole = whole
 
 
 class RunEnded(_Event):
     """`output` is the fold of the run's chunks, or the value of a run that gave one value."""
 
     __slots__ = ("input", "output")
+    kind = "end"
 
     def __init__(self, run: RunInfo, seq: int, input: Any, output: Any) -> None:
         super().__init__(run, seq)
@@ -92,6 +103,7 @@ class RunFailed(_Event):
     """`error` is the exception object the consumer gets; `partial` the fold of what had come."""
 
     __slots__ = ("error", "partial")
+    kind = "error"
 
     def __init__(self, run: RunInfo, seq: int, error: BaseException, partial: Any) -> None:
         super().__init__(run, seq)
@@ -103,6 +115,7 @@ class RunCancelled(_Event):
     """The consumer left, or the task was cancelled; `partial` is the fold of what had come."""
 
     __slots__ = ("partial",)
+    kind = "cancelled"
 
     def __init__(self, run: RunInfo, seq: int, partial: Any) -> None:
         super().__init__(run, seq)
@@ -113,6 +126,7 @@ class CustomEvent(_Event):
     """Reported by user code from inside a run."""
 
     __slots__ = ("data", "label")
+    kind = "custom"
 
     def __init__(self, run: RunInfo, seq: int, label: str, data: Any) -> None:
         super().__init__(run, seq)
@@ -120,10 +134,85 @@ class CustomEvent(_Event):
         self.data = data
 
 
-Event: TypeAlias = RunStarted | RunChunk | RunEnded | RunFailed | RunCancelled | CustomEvent
+class RunRetried(_Event):
+    """A step failed and is tried again: try number `attempt` (from 1) failed with `error`, the next
+    one begins after `delay` seconds."""
+
+    __slots__ = ("attempt", "delay", "error")
+    kind = "retry"
+
+    def __init__(
+        self, run: RunInfo, seq: int, attempt: int, error: BaseException, delay: float
+    ) -> None:
+        super().__init__(run, seq)
+        self.attempt = attempt
+        self.error = error
+        self.delay = delay
+
+
+class _Block(_Event):
+    """`index`: the block's place in the answer, from 0; `block`: a content block."""
+
+    __slots__ = ("block", "index")
+
+    def __init__(self, run: RunInfo, seq: int, index: int, block: dict[str, Any]) -> None:
+        super().__init__(run, seq)
+        self.index = index
+        self.block = block
+
+    def __repr__(self) -> str:
+        what = f"index={self.index}, block={self.block!r}"
+        return f"{type(self).__name__}({self.run.path!r}, seq={self.seq}, {what})"
+
+
+class BlockStarted(_Block):
+    """A content block begins; `block` is what is known of it: its type, a tool call's name."""
+
+    __slots__ = ()
+    kind = "block-start"
+
+
+class BlockDelta(_Block):
+    """The next piece of a content block: `block` holds only what is new."""
+
+    __slots__ = ()
+    kind = "block-delta"
+
+
+class BlockEnded(_Block):
+    """A content block has ended; `block` is the whole of it."""
+
+    __slots__ = ()
+    kind = "block-end"
+
+
+Event: TypeAlias = (
+    RunStarted
+    | RunChunk
+    | RunEnded
+    | RunFailed
+    | RunCancelled
+    | RunRetried
+    | CustomEvent
+    | BlockStarted
+    | BlockDelta
+    | BlockEnded
+)
+
+EVENTS: frozenset[type[Event]] = frozenset(get_args(Event))
+"""All classes of events."""
+
+Takes: TypeAlias = Container[type[Event]]
 
 
 class Observer(Protocol):
-    """Gets every event of a run and of the runs below it, in the thread or task they happen in."""
+    """Gets every event of a run and of the runs below it, in the thread or task they happen in.
+
+    With a method `wants(run) -> Takes` it gets only events of those classes; it is asked once for
+    each run and class, before anything is built. With a method `chunk_taker(run)` it may give a
+    function that takes a run's chunks one by one where no one else does: then no event is built.
+    It does what `Run.tell` does around `on_event`: wake the run first, see to its own errors.
+    A method `_headrace_event` is called instead of `on_event`: in handlers that name is the user's.
+    """
 
     def on_event(self, event: Event, /) -> None: ...

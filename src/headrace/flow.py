@@ -12,14 +12,17 @@ Commands: what a Plan may ask of its driver, and the `Outcome` it gets back.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from .merge import merge
+from .run import UNKNOWN
 
-__all__ = ["EMPTY", "Branch", "Collect", "Command", "Emit", "Folded", "Forward", "Late", "Machine",
-           "Once", "Outcome", "Read", "Sleep", "fold_chunks", "fold_of"]  # fmt: skip
+__all__ = ["EMPTY", "ROOM", "Branch", "Collect", "Command", "Emit", "Folded", "Forward", "Late",
+           "Machine", "Once", "Outcome", "Read", "Sleep", "compact", "fold_chunks",
+           "fold_of"]  # fmt: skip
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 Fold: TypeAlias = Callable[[list[Any]], Any]
@@ -127,6 +130,25 @@ def fold_partial(fold: Fold | None, chunks: list[Any]) -> Any:
         return chunks
 
 
+ROOM = 16  # chunks that a report keeps before it adds them up for the first time
+
+
+def compact(fold: Fold | None, chunks: list[Any], room: int) -> int:
+    """Add up in place what a report has kept, so that memory follows the value and not the number
+    of chunks. Returns how many to keep until the next time: a little more than before, so that the
+    work stays linear; without bound where chunks do not add up before the end."""
+    if fold is last:
+        del chunks[:-1]
+        return room
+    if fold is None:
+        try:
+            chunks[:] = [merge(chunks)]
+        except Exception:  # the end says so, to whom it matters
+            return sys.maxsize
+        return room + 1 + (room >> 6)
+    return sys.maxsize
+
+
 def last(chunks: list[Any]) -> Any:
     """The fold of a stream whose every chunk is the whole value so far."""
     return chunks[-1] if chunks else None
@@ -209,24 +231,30 @@ def close_machines(machines: Iterable[Any]) -> None:
 class Tapped:
     """A machine whose run is observed."""
 
-    __slots__ = ("begun", "chunks", "fold", "inner", "inputs", "known", "over", "run",
-                 "source_fold")  # fmt: skip
+    __slots__ = ("begun", "chunks", "fold", "inner", "inputs", "known", "mute", "over", "report",
+                 "rooms", "run", "source_fold")  # fmt: skip
 
     def __init__(self, inner: Machine, run: Any, fold: Fold | None, source_fold: Fold | None):
         self.inner = inner
         self.run = run
         self.fold = fold
         self.source_fold = source_fold
-        self.begun = self.over = False
-        self.known: Any = None  # the whole input, where it is at hand
+        self.begun = self.over = self.mute = False
+        self.report: Callable[[Any], None] | None = None
+        self.known: Any = UNKNOWN  # the whole input, where it is at hand
         self.inputs: list[Any] = []
         self.chunks: list[Any] = []
+        self.rooms = [ROOM, ROOM]
 
     def _report(self, outputs: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+        report = self.report
         try:
             for chunk in outputs():
                 self.chunks.append(chunk)
-                self.run.chunk(chunk)
+                if len(self.chunks) > self.rooms[0]:
+                    self.rooms[0] = compact(self.fold, self.chunks, self.rooms[0])
+                if report is not None:
+                    report(chunk)
                 yield chunk
         except BaseException as error:
             self._stopped(error)
@@ -235,23 +263,32 @@ class Tapped:
     def _begin(self) -> None:
         if not self.begun:
             self.begun = True
-            self.run.started(self.known)
+            try:
+                self.run.started(self.known)
+            except BaseException as error:  # of an observer that is to raise
+                self._stopped(error)
+                raise
+            self.mute, self.report = self.run.mute, self.run.reporter()
 
     def feed(self, chunk: Any) -> Iterable[Any]:
+        if self.mute:
+            return self.inner.feed(chunk)
         self._begin()
         self.inputs.append(chunk)
+        if len(self.inputs) > self.rooms[1]:
+            self.rooms[1] = compact(self.source_fold, self.inputs, self.rooms[1])
         return self._report(lambda: self.inner.feed(chunk))
 
     def finish(self) -> Iterable[Any]:
         self._begin()
+        if self.mute:
+            yield from self.inner.finish()
+            self.over = True
+            return
         yield from self._report(self.inner.finish)
-        try:
-            output = fold_chunks(self.fold, self.chunks)
-        except BaseException as error:
-            self._stopped(error)
-            raise
         self.over = True
-        self.run.ended(fold_partial(self.source_fold, self.inputs), output)
+        given = fold_partial(self.source_fold, self.inputs)
+        self.run.ended(given, fold_partial(self.fold, self.chunks))
 
     def close(self) -> None:
         """The consumer left before the end."""

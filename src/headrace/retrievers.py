@@ -18,8 +18,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeAlias
 
 from headrace._bridge import call_in_thread
+from headrace.callbacks.run_managers import CallbackManagerForRetrieverRun
 from headrace.documents import Document
-from headrace.run import Run, RunCallbacks
+from headrace.run import Run
 from headrace.runnables.base import Runnable
 from headrace.runnables.serializable import RunnableSerializable
 from headrace.shapes import Barrier, Kwargs
@@ -37,7 +38,7 @@ RetrieverOutput: TypeAlias = list[Document]
 RetrieverLike: TypeAlias = Runnable[RetrieverInput, RetrieverOutput]
 
 
-class RetrieverRunManager(RunCallbacks):
+class RetrieverRunManager(CallbackManagerForRetrieverRun):
     """What a retriever's methods get as `run_manager`; the same one in both colours."""
 
     __slots__ = ()
@@ -91,6 +92,16 @@ class BaseRetriever(Barrier, RunnableSerializable[str, list[Document]], ABC):
             self._get_relevant_documents, query, **type(self)._takes(given)
         )
         return found
+
+    def _get_ls_params(self, **kwargs: Any) -> dict[str, Any]:
+        """What the metadata of its runs says of the retriever, in LangSmith's words."""
+        name = type(self).__name__
+        short = name.removeprefix("Retriever")
+        return {"ls_retriever_name": (name.removesuffix("Retriever") if short == name else short)
+                .lower()}  # fmt: skip
+
+    def _metadata_of(self, kw: Kwargs) -> Mapping[str, Any]:
+        return {**self._get_ls_params(**kw), **(self.metadata or {})}
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         given = type(self)._takes({"run_manager": RetrieverRunManager(run), **kw})

@@ -14,123 +14,38 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
-from threading import RLock
-from typing import TYPE_CHECKING, Any
+from threading import Lock, RLock
+from types import MappingProxyType
+from typing import Any
 
+from . import _faults
 from ._gate import Gate
-from ._lazy import Lazy
-from .config import DEFAULT_RECURSION_LIMIT, RunnableConfig, callbacks_list, checked, merge_configs
-from .errors import ConfigError, RecursionLimitError
-from .events import Event, Observer, RunCancelled, RunChunk, RunEnded, RunFailed, RunStarted
+from .config import RunnableConfig, checked, merge_configs
+from .errors import RecursionLimitError
+from .events import (
+    CustomEvent,
+    Event,
+    Observer,
+    RunCancelled,
+    RunChunk,
+    RunEnded,
+    RunFailed,
+    RunRetried,
+    RunStarted,
+)
+from .scope import BARE, Scope, Valve, same_or, union
 
-if TYPE_CHECKING:
-    import logging
-else:
-    logging = Lazy("logging")  # needed when an observer fails
-
-__all__ = ["BARE", "Run", "RunCallbacks", "Scope", "Waking", "begin", "current_run", "observed"]
-
-
-class Scope:
-    """What every run below inherits. Immutable; `BARE` is the one that holds nothing."""
-
-    __slots__ = ("configurable", "max_concurrency", "metadata", "observers", "recursion_limit",
-                 "tags", "waits")  # fmt: skip
-
-    def __init__(
-        self,
-        tags: tuple[str, ...] = (),
-        metadata: Mapping[str, Any] | None = None,
-        configurable: Mapping[str, Any] | None = None,
-        observers: tuple[Observer, ...] = (),
-        max_concurrency: Gate | None = None,
-        recursion_limit: int = DEFAULT_RECURSION_LIMIT,
-    ) -> None:
-        self.tags = tags
-        self.metadata = dict(metadata or {})
-        self.configurable = dict(configurable or {})
-        self.observers = observers
-        # whether async drivers await somebody: an observer with a method `aon_event(event)`
-        self.waits = any(getattr(o, "aon_event", None) is not None for o in observers)
-        self.max_concurrency = max_concurrency
-        self.recursion_limit = recursion_limit
-
-    def merged(self, config: Mapping[str, Any], *, over: bool = True) -> Scope:
-        """This scope and a config: lists and dicts add up; where both have a value, the config's
-        counts if it stands `over` the scope, else the scope's."""
-        brought = getattr(config.get("callbacks"), "brings", None)
-        if brought:  # a callback manager's tags and metadata
-            rest = {**config, "callbacks": [config["callbacks"]]}
-            return self.merged(brought, over=over).merged(rest, over=over)
-        metadata = config.get("metadata") or {}
-        configurable = _configurable(config)
-        gate, limit = config.get("max_concurrency"), config.get("recursion_limit")
-        gated = self.max_concurrency is not None and not over
-        limited = self.recursion_limit != DEFAULT_RECURSION_LIMIT and not over
-        return Scope(
-            tags=_union(self.tags, config.get("tags") or ()),
-            metadata={**self.metadata, **metadata} if over else {**metadata, **self.metadata},
-            configurable={**self.configurable, **configurable}
-            if over
-            else {**configurable, **self.configurable},
-            observers=_union(self.observers, _observers(config.get("callbacks"))),
-            max_concurrency=self.max_concurrency if gated or gate is None else _gate(gate),
-            recursion_limit=self.recursion_limit if limited or not limit else limit,
-        )
+__all__ = ["BARE", "UNKNOWN", "Run", "RunCallbacks", "Scope", "Valve", "Waking", "begin",
+           "current_run", "observed"]  # fmt: skip
 
 
-def _union(first: tuple[Any, ...], more: Any) -> tuple[Any, ...]:
-    new: list[Any] = list(first)
-    for item in more:
-        if not any(item is old or (type(item) is str and item == old) for old in new):
-            new.append(item)
-    return tuple(new)
+UNKNOWN: Any = object()
+"""For `Run.started`: the input arrives as a stream."""
 
-
-_CONFIG_KEYS = frozenset(RunnableConfig.__annotations__)
-
-
-def _configurable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Unknown top-level keys count as configurable ones, as users of LangChain expect."""
-    strangers = {k: v for k, v in config.items() if k not in _CONFIG_KEYS and v is not None}
-    return {**(config.get("configurable") or {}), **strangers}
-
-
-def _gate(limit: int) -> Gate:
-    if isinstance(limit, Gate):
-        return limit
-    if limit < 1:
-        raise ConfigError(f"max_concurrency is {limit!r}: give a number of at least 1, or None.")
-    return Gate(limit)
-
-
-def _observers(callbacks: Any) -> tuple[Observer, ...]:
-    found: list[Observer] = []
-    for item in callbacks_list(callbacks):
-        if isinstance(item, type):
-            raise ConfigError(
-                f"config['callbacks'] holds the class {item.__name__}: give an instance of it, "
-                f"{item.__name__}(...)."
-            )
-        if hasattr(item, "observers"):  # a manager, or a run's own callbacks
-            found.extend(item.observers)
-        elif not hasattr(item, "on_event"):
-            raise ConfigError(
-                f"config['callbacks'] holds {item!r}, which has no method 'on_event(event)': "
-                "give handlers from headrace.callbacks or objects with that method."
-            )
-        else:
-            found.append(item)
-    for observer in found:
-        catch_up = getattr(observer, "catch_up", None)
-        if catch_up is not None:  # a handler whose hooks may have been set since it was made
-            catch_up()
-    return tuple(found)
-
-
-BARE = Scope()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _current: ContextVar[Run | None] = ContextVar("headrace_run", default=None)
-_around: ContextVar[tuple[Observer, ...]] = ContextVar("headrace_around", default=())
+_around: ContextVar[tuple[Any, ...]] = ContextVar("headrace_around", default=())
+_naming = Lock()
 _watched = False  # whether there has been an `observed` block: most programs have none
 
 
@@ -139,11 +54,15 @@ def current_run() -> Run | None:
     return _current.get()
 
 
+_OUTPUTS = (RunChunk, RunEnded, RunFailed, RunCancelled)
+
+
 class Run:
     """A node of the tree of runs; see the module's head. Satisfies `events.RunInfo`."""
 
-    __slots__ = ("_id", "_name", "bare", "depth", "node", "notes", "observed", "parent", "pending",
-                 "scope", "seq", "streams", "tag", "waking", "whole")  # fmt: skip
+    __slots__ = ("_ears", "_id", "_name", "answers", "bare", "depth", "faults", "invoked", "kw",
+                 "node", "notes", "observed", "parent", "pending", "result", "scope", "seq",
+                 "streams", "tag", "untold", "waited", "waking", "whole")  # fmt: skip
 
     def __init__(self, scope: Scope, streams: list[Any]) -> None:
         self.scope = scope
@@ -158,9 +77,17 @@ class Run:
         self.node: Any = None
         self.seq: Iterator[int] | None = None
         self.whole = False  # nobody sees a chunk before the end: a value is made by a stream
+        self.answers = False  # what it gives is one whole answer, not a stream's chunk
         self.pending: Any = None  # events for observers that are awaited (`_async.Pending`)
+        self.faults: _faults.Faults | None = None  # of its observers
         self.notes: Any = None  # what views work out about this run once
+        self.waited = 0.0  # seconds between tries, in all
+        self.result: Any = None  # what a model's body gave, of which the output is a part
         self.waking: Waking | None = None  # until its start is told
+        self.untold: BaseException | None = None  # why its start is not told
+        self.invoked = False  # asked for one value: its input is whole from the start
+        self.kw: Mapping[str, Any] = _NOTHING  # what it was called with besides
+        self._ears: dict[type[Event], tuple[Observer, ...]] = {}  # who takes what
 
     # ------------------------------------------------------------- relatives
 
@@ -170,8 +97,9 @@ class Run:
         new.depth = self.depth
         new._id = self.id if self.observed else self._id  # one run, one id
         new._name, new.tag, new.node = self._name, self.tag, self.node
-        new.waking = self.waking
-        new.seq, new.pending, new.whole = self.seq, self.pending, self.whole
+        new.waking, new.kw, new.invoked = self.waking, self.kw, self.invoked
+        new.faults, new.seq = self.faults, self.seq
+        new.pending, new.whole = self.pending, self.whole
         return new
 
     def child(self, node: Any, tag: str | None) -> Run:
@@ -238,10 +166,13 @@ class Run:
 
     @property
     def id(self) -> uuid.UUID:
-        """Made when somebody first asks."""
+        """Made when somebody first asks, who may be in another thread than the run."""
         made = self._id
         if made is None:
-            made = self._id = uuid.uuid4()
+            with _naming:
+                made = self._id
+                if made is None:
+                    made = self._id = uuid.uuid4()
         elif isinstance(made, str):
             made = self._id = uuid.UUID(made)
         return made  # type: ignore[no-any-return]
@@ -265,13 +196,15 @@ class Run:
 
     @property
     def all_tags(self) -> list[str]:
-        """The step's own tags first, then the inherited ones."""
-        own = () if self.tag is None else (self.tag,)
-        return list(_union((*own, *(getattr(self.node, "tags", None) or ())), self.scope.tags))
+        """Its place, what it inherits, then its component's own."""
+        place = () if self.tag is None else (self.tag,)
+        return list(union((*place, *self.scope.tags), getattr(self.node, "tags", None) or ()))
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return {**(getattr(self.node, "metadata", None) or {}), **self.scope.metadata}
+        """What it inherits; its component's own counts more."""
+        own = {} if self.node is None else self.node._metadata_of(self.kw)
+        return {**self.scope.metadata, **own}
 
     @property
     def path(self) -> str:
@@ -281,33 +214,102 @@ class Run:
 
     # ------------------------------------------------------------- reporting
 
-    def emit(self, event: Event) -> None:
-        """Hand one event to every observer; a failing one is logged by name, never fatal.
+    def ears(self, kind: type[Event]) -> tuple[Observer, ...]:
+        """The observers that take events of a class from this run; each is asked once."""
+        found = self._ears.get(kind)
+        if found is None:
+            takers = []
+            for observer in self.scope.observers:
+                wants = getattr(observer, "wants", None)
+                try:
+                    if wants is None or kind in wants(self):
+                        takers.append(observer)
+                except Exception:
+                    self.failed_to_tell(observer, "wants")
+            # where all do, there is a tuple of them
+            found = self._ears[kind] = same_or(self.scope.observers, tuple(takers))
+        return found
 
-        Observers that are awaited get theirs when the async driver comes by. One that has a method
-        `hears(event)` is asked first: what it does not want is neither handed over nor kept.
-        """
-        pending = self.pending
-        for observer in self.scope.observers:
-            hears = getattr(observer, "hears", None)
+    def tell(self, kind: Any, *what: Any) -> None:
+        """Report an event of a class; it is built only where somebody takes it. Whatever comes, the
+        start comes first."""
+        if self.waking is not None:
+            self.waking.wake()
+        takers = self.ears(kind)
+        if takers:
+            self.emit(kind(self, self._next(), *what), takers)
+
+    def emit(self, event: Event, takers: tuple[Observer, ...]) -> None:
+        """Hand one event to observers: to all of them, whichever fails (`failed_to_tell`). Those
+        that are awaited get theirs when the async driver comes by."""
+        pending, failure = self.pending, None
+        for observer in takers:
             try:
-                if hears is not None and not hears(event):
-                    continue
                 if pending is not None and getattr(observer, "aon_event", None) is not None:
                     pending.append((observer, event))
                 else:
-                    observer.on_event(event)
+                    (getattr(observer, "_headrace_event", None) or observer.on_event)(event)
+            except Exception:
+                try:
+                    self.failed_to_tell(observer, event)
+                except Exception as error:
+                    failure = failure or error
+        if failure is not None:
+            raise failure
+
+    def reporter(self) -> Callable[[Any], None] | None:
+        """What to call with each chunk of this run; None where nobody takes them."""
+        takers = self.ears(RunChunk)
+        if not takers:
+            return None
+        if self.answers:
+            return self.answer
+        observer = takers[0]
+        waits = self.pending is not None and getattr(observer, "aon_event", None) is not None
+        if len(takers) > 1 or waits:
+            return self.chunk
+        taker = getattr(observer, "chunk_taker", None)
+        if taker is not None and (take := taker(self)) is not None:
+            return take  # type: ignore[no-any-return]
+        number = self._next
+        on_event = getattr(observer, "_headrace_event", None) or observer.on_event
+
+        def report(chunk: Any) -> None:
+            if self.waking is not None:
+                self.waking.wake()
+            event = RunChunk(self, number(), chunk)
+            try:
+                on_event(event)
             except Exception:
                 self.failed_to_tell(observer, event)
 
-    @staticmethod
-    def failed_to_tell(observer: Any, event: Event) -> None:
-        """Inside `except`: what becomes of an observer's error."""
-        if getattr(observer, "raise_error", False):
-            raise  # noqa: PLE0704 - called where an exception is being handled
-        logging.getLogger("headrace").exception("Observer %r failed on %r", observer, event)
+        return report
 
-    def wake(self, value: Any = None) -> None:
+    @property
+    def unheard(self) -> bool:
+        """Whether nobody takes its start, its chunks or its end: asked for all of them at once."""
+        try:
+            for observer in self.scope.observers:
+                wants = getattr(observer, "wants", None)
+                if wants is None:
+                    return False
+                takes = wants(self)
+                if RunStarted in takes or any(kind in takes for kind in _OUTPUTS):
+                    return False
+        except Exception:
+            return False  # who cannot say so is heard of where the events are told
+        return True
+
+    @property
+    def mute(self) -> bool:
+        """Whether nobody takes what it has to tell after its start."""
+        return not any(map(self.ears, _OUTPUTS))
+
+    def failed_to_tell(self, observer: Any, at: Any) -> None:
+        """Inside `except`: what becomes of an observer's error; see `_faults.note`."""
+        _faults.note(self, observer, at)
+
+    def wake(self, value: Any = UNKNOWN) -> None:
         """Tell the start, where that has not been done."""
         if self.waking is not None:
             self.waking.wake(value)
@@ -316,34 +318,59 @@ class Run:
         """What feeds it has failed before it had anything: if it makes nothing of that, it reports
         nothing, as a step that `invoke` does not come to."""
         if self.waking is not None:
-            self.waking.starved = error
+            self.untold = error
 
     def _next(self) -> int:
-        if self.waking is not None:  # whatever comes, the start comes first
-            self.waking.wake()
         if self.seq is None:
             self.seq = count()
         return next(self.seq)
 
     def started(self, value: Any) -> None:
         if self.parent is not None:
-            self.parent.wake()
-        self.emit(RunStarted(self, self._next(), value))
+            try:
+                self.parent.wake()
+            except BaseException as error:  # of an observer: what comes of it is the parent's
+                self.untold = error
+                raise
+        self.untold = None
+        if value is UNKNOWN:
+            self.tell(RunStarted, None, False)
+        else:
+            self.tell(RunStarted, value)
 
     def chunk(self, chunk: Any) -> None:
-        self.emit(RunChunk(self, self._next(), chunk))
+        self.tell(RunChunk, chunk)
+
+    def answer(self, chunk: Any) -> None:
+        self.tell(RunChunk, chunk, True)
 
     def ended(self, value: Any, output: Any) -> None:
-        self.emit(RunEnded(self, self._next(), value, output))
+        self._last(RunEnded, value, output)
 
     def stopped(self, error: BaseException, partial: Any) -> None:
         """The terminal event for a run that did not end by itself."""
-        if self.waking is not None and self.waking.starved is error:
+        if error is self.untold:
             return
         if isinstance(error, Exception):
-            self.emit(RunFailed(self, self._next(), error, partial))
+            self._last(RunFailed, error, partial)
         else:  # GeneratorExit, CancelledError, KeyboardInterrupt: the consumer is gone
-            self.emit(RunCancelled(self, self._next(), partial))
+            self._last(RunCancelled, partial)
+
+    def _last(self, kind: Any, *what: Any) -> None:
+        """The terminal event; behind it, in the log, how often observers failed."""
+        try:
+            self.tell(kind, *what)
+        finally:
+            if self.faults is not None or self.pending:
+                _faults.tell(self)
+
+    def retried(self, attempt: int, error: BaseException, delay: float) -> None:
+        self.waited += delay
+        self.tell(RunRetried, attempt, error, delay)
+
+    def custom(self, label: str, data: Any) -> None:
+        """What user code reports."""
+        self.tell(CustomEvent, label, data)
 
     # ------------------------------------------------------------- user code
 
@@ -385,21 +412,20 @@ class Run:
 class Waking:
     """The start of a run, to be told by what shows first of it or below it: once, parents first."""
 
-    __slots__ = ("_lock", "_run", "_value", "starved")
+    __slots__ = ("_lock", "_run", "_value")
 
-    def __init__(self, run: Run, value: Any = None) -> None:
+    def __init__(self, run: Run, value: Any = UNKNOWN) -> None:
         self._lock = RLock()  # another thread's event waits until the start is told
         self._run: Run | None = run
         self._value = value
-        self.starved: BaseException | None = None
         run.waking = self
 
-    def wake(self, value: Any = None) -> None:
+    def wake(self, value: Any = UNKNOWN) -> None:
         """`value`: the input, where it is known by now."""
         with self._lock:
             run, self._run = self._run, None
             if run is not None:
-                run.started(self._value if value is None else value)
+                run.started(self._value if value is UNKNOWN else value)
                 run.waking = None
 
 
@@ -409,8 +435,9 @@ def _label(tag: str) -> str:
 
 
 @contextmanager
-def observed(observer: Observer) -> Iterator[None]:
-    """Every run that begins inside the block, in its context, is told to `observer` as well."""
+def observed(observer: Any) -> Iterator[None]:
+    """Every run that begins inside the block, in its context, is told to `observer` as well: an
+    `Observer`, or a handler."""
     global _watched
     _watched = True
     token = _around.set((*_around.get(), observer))
@@ -518,4 +545,6 @@ def begin(node: Any, config: Mapping[str, Any] | None) -> Run:
         new.seq, new.depth, new.pending = parent.seq, parent.depth, parent.pending
     if new.seq is None and new.observed:
         new.seq = count()
+    if new.observed:
+        new.ears(RunStarted)  # who takes what is asked from the outermost run inwards
     return new

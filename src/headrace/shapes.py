@@ -63,6 +63,7 @@ class Node:
     _fold: Callable[[list[Any]], Any] | None = None  # how its chunks add up; None: with `+`
     _many: Pieces = Pieces.NONE  # whether it makes several chunks of one value
     _async_only: Any = None  # the step that has no sync body, if any
+    _at_once: ClassVar[bool] = False  # see `_asked_once`
     _collects: ClassVar[bool] = False  # starts with its whole input: events tell it at the start
     _own_callbacks: Any = None  # handlers given to the component itself: of its runs and below
 
@@ -85,6 +86,19 @@ class Node:
 
     def _unwrap(self, run: Run, kw: Kwargs) -> tuple[Node, Run, Kwargs]:
         raise NotImplementedError  # only transparent nodes are asked
+
+    def _behind(self, config: Any, kw: Kwargs) -> tuple[Any, Any, Kwargs]:
+        """The same at the root, where a view is opened: what to call, and with what."""
+        raise NotImplementedError  # only transparent nodes are asked
+
+    def _asked_once(self, kw: Kwargs, *, sync: bool) -> bool:
+        """Whether it takes a whole value and gives one, so that `stream` is `invoke`: its run tells
+        its whole input at the start, and has ended when its value is handed on."""
+        return self._at_once and type(self)._in_open is type(self)._open
+
+    def _metadata_of(self, kw: Kwargs) -> Mapping[str, Any]:
+        """The metadata of a run that is called with `kw`, besides what its config brings."""
+        return getattr(self, "metadata", None) or {}
 
     def _made_for_a_call(self, node: Any) -> bool:
         """Whether this one, which runs others in its place, has made `node` to run."""
@@ -246,6 +260,8 @@ class Leaf(Node):
 
 class Barrier(Leaf):
     """A leaf that takes a whole value and gives one: write `_value` and `_avalue`."""
+
+    _at_once = True
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         raise NotImplementedError

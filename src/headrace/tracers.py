@@ -1,4 +1,5 @@
-"""Tracers under the name users of LangChain look for them; all of it lives in `callbacks`."""
+"""Tracers and logs under the name users of LangChain look for them; they live in `callbacks` and
+`views`."""
 
 from .callbacks.console import ConsoleCallbackHandler
 from .callbacks.run_tree import Run
@@ -8,12 +9,17 @@ from .callbacks.tracers import (
     RunCollectorCallbackHandler,
     collect_runs,
 )
+from .views.run_log import LogEntry, RunLog, RunLogPatch, RunState
 
 __all__ = [
     "AsyncBaseTracer",
     "BaseTracer",
     "ConsoleCallbackHandler",
+    "LogEntry",
     "Run",
     "RunCollectorCallbackHandler",
+    "RunLog",
+    "RunLogPatch",
+    "RunState",
     "collect_runs",
 ]

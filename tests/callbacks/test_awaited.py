@@ -255,8 +255,8 @@ def test_a_handler_is_handed_only_what_it_has_a_hook_for(colour, monkeypatch):
         handed.append(type(event).__name__)
         return plain(self, event)
 
-    plain = BaseCallbackHandler.on_event
-    monkeypatch.setattr(BaseCallbackHandler, "on_event", handle)
+    plain = BaseCallbackHandler._call_hook
+    monkeypatch.setattr(BaseCallbackHandler, "_call_hook", handle)
 
     def body(doors):
         doors.stream(one, "x", {"callbacks": [Starts()]})

@@ -15,7 +15,6 @@ from headrace.callbacks import AsyncCallbackHandler, BaseCallbackHandler, RunCan
 from headrace.callbacks import base as dispatch
 from headrace.callbacks.base import HOOKS
 from headrace.documents import Document
-from headrace.events import CustomEvent
 from headrace.language_models import FakeListChatModel, FakeListLLM, FakeStreamingListLLM
 from headrace.messages import AIMessage, AIMessageChunk, HumanMessage
 from headrace.output_parsers import StrOutputParser
@@ -177,7 +176,7 @@ def test_text_models_tools_and_retrievers_have_hooks_of_their_own(colour):
         assert [calls[6][1], calls[7][0]] == ["nail", "hit nail"]
         assert handler.calls[6][2]["inputs"] is None
         assert handler.calls[8][2]["inputs"] == {"on": "nail"}
-        assert all(kw["metadata"] == {"m": 1} for n, _, kw in handler.calls if n.endswith("start"))
+        assert all(kw["metadata"]["m"] == 1 for n, _, kw in handler.calls if n.endswith("start"))
 
     colour.run(body)
 
@@ -268,7 +267,7 @@ def test_a_cancelled_task_is_an_error_told_before_the_task_ends(kind):
 def test_a_custom_event_comes_with_its_run(colour, kind):
     def reports(x):
         run = current_run()
-        run.emit(CustomEvent(run, 99, "halfway", {"at": x}))
+        run.custom("halfway", {"at": x})
         return x
 
     def body(doors):
@@ -365,7 +364,7 @@ def _no_call(event):
 
 @every_colour
 def test_a_filter_acts_before_the_arguments_are_made(colour, monkeypatch):
-    for by_kind in Deaf._rows.values():
+    for by_kind in Deaf._hook_rows.values():
         for name, row in list(by_kind.items()):
             if row is not None:
                 monkeypatch.setitem(by_kind, name, row._replace(build=_no_call))
@@ -380,9 +379,9 @@ def test_a_filter_acts_before_the_arguments_are_made(colour, monkeypatch):
 
 
 def test_a_hook_that_nobody_wrote_is_in_no_table():
-    assert BaseCallbackHandler._rows == {}
+    assert BaseCallbackHandler._hook_rows == {}
     only = recording(BaseCallbackHandler, "on_llm_new_token")
-    assert [sorted(kinds) for kinds in only._rows.values()] == [["chat_model", "llm"]]
+    assert [sorted(kinds) for kinds in only._hook_rows.values()] == [["chat_model", "llm"]]
     assert only.aon_event is None
     assert recording(AsyncCallbackHandler, "on_llm_end", wait=True).aon_event is not None
 

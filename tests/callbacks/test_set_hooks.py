@@ -168,8 +168,8 @@ def test_who_takes_whole_events_hears_all(colour, kind):
 @every_colour
 def test_who_says_what_to_hear_gets_that(colour):
     class Picky(BaseCallbackHandler):
-        def hears(self, event):
-            return isinstance(event, RunChunk)
+        def wants(self, run):
+            return {RunChunk}
 
         on_event = TakesEvents.on_event
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import headrace.events
 from headrace.cli.clock import Clock
 from headrace.messages import AIMessageChunk
 
@@ -68,9 +69,66 @@ def test_one_token_and_no_text():
     assert run((0.1, message("", 0)))[0].about_tokens() == "0 tokens"
 
 
-@pytest.mark.parametrize(("percent", "value"), [(50, 50), (99, 99), (100, 100), (1, 1)])
-def test_percentiles_are_values_that_occurred(percent, value):
-    from headrace.cli.clock import _percentile
+# ---- step by step -------------------------------------------------------------------------------
 
-    assert _percentile(range(1, 101), percent) == value
-    assert _percentile([7], percent) == 7
+STEPS = """
+import headrace.events
+from headrace.runnables import RunnableGenerator
+
+class Time:
+    now = 0.0
+    def __call__(self):
+        return self.now
+headrace.events.monotonic = time = Time()
+
+def model(chunks):
+    for _ in chunks:
+        for wait in (2.0, 0.25, 0.25):
+            time.now += wait
+            yield "word "
+
+def parser(chunks):
+    for chunk in chunks:
+        time.now += 0.125
+        yield chunk
+
+async def amodel(chunks):
+    async for chunk in chunks:
+        for piece in model([chunk]):
+            yield piece
+
+async def aparser(chunks):
+    async for chunk in chunks:
+        for piece in parser([chunk]):
+            yield piece
+
+chain = RunnableGenerator(model, amodel) | RunnableGenerator(parser, aparser)
+"""
+
+
+@pytest.mark.parametrize("colour", [[], ["--async"]], ids=["sync", "async"])
+def test_a_runnable_with_steps_is_told_of_step_by_step(folder, here, monkeypatch, colour):
+    monkeypatch.setattr(headrace.events, "monotonic", headrace.events.monotonic)
+    (folder / "steps.py").write_text(STEPS)
+    code, out, err = here("stream", "steps.py:chain", "x", "--timing", *colour)
+    assert (code, out) == (0, "word word word \n")
+    first, *lines = err.splitlines()
+    assert first.startswith("first chunk ")
+    assert lines == [
+        "                  first chunk  chunks  chunks/s  gap p50     p99  idle  in all  held up",
+        "RunnableSequence       2.12 s       3       2.7   375 ms  375 ms     -  2.88 s     0 µs",
+        "  1:model              2.00 s       3       2.7   375 ms  375 ms     -  2.88 s   2.50 s",
+        "  2:parser             125 ms       3       2.7   375 ms  375 ms     -  875 ms   375 ms",
+        "held up by RunnableSequence/1:model: 2.50 s of 2.88 s (87%)",
+        "longest wait: 2.12 s after 0 µs, for RunnableSequence/1:model (94%)",
+    ]
+
+
+def test_without_timing_nothing_is_watched(folder, here, monkeypatch):
+    monkeypatch.setattr(headrace.events, "monotonic", headrace.events.monotonic)
+    (folder / "steps.py").write_text(STEPS + "\nheadrace.events.RunStarted.__init__ = None\n")
+    started = headrace.events.RunStarted.__init__
+    try:
+        assert here("stream", "steps.py:chain", "x") == (0, "word word word \n", "")
+    finally:
+        headrace.events.RunStarted.__init__ = started

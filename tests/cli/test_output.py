@@ -89,6 +89,17 @@ def test_timing_is_a_remark(here, colour):
     assert re.fullmatch(expected, err), err
 
 
+@BOTH
+def test_the_times_of_a_run_that_fails_come_before_the_error(here, colour):
+    code, out, err = here("stream", "failing.py:partial", "x", "--timing", *colour)
+    assert (code, out) == (1, "some text\n")
+    lines = err.splitlines()
+    assert lines[0].startswith("first chunk ")
+    assert re.match(r"RunnableSequence \(failed\) +\d", lines[2])
+    assert lines[-1].startswith("headrace: A sentence about it.")
+    assert sum("held up by" in line for line in lines) == 1
+
+
 def test_explain(here, folder):
     (folder / "steps.py").write_text(
         "from headrace.runnables import each, RunnableLambda\n"

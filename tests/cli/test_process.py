@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -102,6 +103,27 @@ def test_ctrl_c_closes_the_stream_and_exits_130(headrace, target, colour):
     assert (code, err) == (130, "")
     assert out.endswith("\n")  # the shell's prompt comes on a line of its own
     assert (headrace.folder / "closed").exists()
+
+
+@pytest.mark.parametrize(("target", "colour"), [("paced", ()), ("awaiting", ("--async",))])
+def test_ctrl_c_shows_the_times_so_far(headrace, target, colour):
+    imports = "from headrace.runnables import RunnableLambda\n"
+    headrace.write(imports + WAITING + PACED + f"chain = RunnableLambda(str) | {target}\n")
+    process = headrace.start("stream", "demo.py:chain", "x", "--timing", *colour)
+    assert process.read(5) == "ready"
+    process.press_ctrl_c()
+    code, out, err = process.said()
+    assert (code, out.strip(" ")) == (130, "\n")
+    assert err.startswith("first chunk ")
+    assert f"2:{target} (cancelled)" in err
+
+
+def test_times_are_not_shown_to_a_reader_that_has_left(headrace):
+    headrace.write(ENDLESS)
+    process = headrace.start("stream", "demo.py:endless", "x", "--timing")
+    assert process.read(4) == "line"
+    process.leave("stdout")
+    assert process.said() == (141, "", "")
 
 
 def test_ctrl_c_while_standard_input_is_read(headrace):
@@ -224,6 +246,23 @@ def test_on_a_terminal_long_text_is_not_wrapped_and_remarks_are_dim(headrace):
     assert remark.endswith(" in all\x1b[0m\n")
     headrace.environment["NO_COLOR"] = "1"
     assert "\x1b" not in on_a_terminal(headrace, "stream", "demo.py:long", "x", "--timing")[1]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_times_fit_the_terminal(headrace, width):
+    headrace.write(
+        "from headrace.runnables import RunnableLambda\n"
+        "def long(chunks):\n    for text in chunks:\n        yield from [text] * 60\n"
+        "chain = RunnableLambda(long) | RunnableLambda(len)\n"
+    )
+    headrace.environment["COLUMNS"] = str(width)
+    code, shown = on_a_terminal(headrace, "stream", "demo.py:chain", "x", "--timing")
+    text, _, remark = shown.partition("\n\n")
+    assert (code, text) == (0, "60")
+    lines = re.sub(r"\x1b\[\d+m", "", remark).splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert ("chunks/s" in lines[1]) == (width == 100)
+    assert "held up" in lines[1]
 
 
 def test_ctrl_c_that_python_does_not_notice_in_time():

@@ -11,7 +11,9 @@ import asyncio
 import importlib
 import re
 import threading
+import warnings
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +27,7 @@ from laws.test_differences import Difference, _matches, _raises
 NAMES = {
     "runnables": """ConfigurableField Runnable RouterRunnable RunnableBranch RunnableGenerator
         RunnableLambda RunnablePassthrough""",
-    "callbacks": "AsyncCallbackHandler BaseCallbackHandler CallbackManager",
+    "callbacks": "AsyncCallbackHandler BaseCallbackHandler CallbackManager dispatch_custom_event",
     "language_models": "FakeListChatModel",
     "messages": "AIMessageChunk",
     "output_parsers": "CommaSeparatedListOutputParser JsonOutputParser StrOutputParser",
@@ -247,6 +249,47 @@ def left_conversation(m: Any) -> Any:
     return [message.content for message in history.messages]
 
 
+def outside(m: Any) -> Any:
+    """The categories of the warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        m.dispatch_custom_event("x", 1)
+    return [one.category.__name__ for one in caught]
+
+
+def retries_told(m: Any) -> Any:
+    attempts: list[int] = []
+
+    class Handler(m.BaseCallbackHandler):  # type: ignore[misc, name-defined]
+        def on_retry(self, retry_state: Any, **kwargs: Any) -> None:
+            attempts.append(retry_state.attempt_number)
+
+    def fails_once(value: Any) -> Any:
+        failed.append(value)
+        if len(failed) == 1:
+            raise OSError("busy")
+        return value
+
+    failed: list[Any] = []
+    step = m.RunnableLambda(fails_once).with_retry(wait_exponential_jitter=False)
+    step.invoke("x", {"callbacks": [Handler()]})
+    return attempts
+
+
+def set_by_a_hook(m: Any) -> Any:
+    """What a step finds in the context that an async hook has changed."""
+    mark: ContextVar[str] = ContextVar("mark", default="untouched")
+
+    class Handler(m.AsyncCallbackHandler):  # type: ignore[misc, name-defined]
+        async def on_chain_start(self, *args: Any, **kwargs: Any) -> None:
+            mark.set("touched")
+
+    async def look(value: Any) -> str:
+        return mark.get()
+
+    return asyncio.run(m.RunnableLambda(look).ainvoke("x", {"callbacks": [Handler()]}))
+
+
 LEFT = [["error", "RunCancelledError"]]
 DIFFERENCES = [
     Difference("hooks-left", lambda m: closed(m, m.RunnableGenerator(word)), [["end", None]], LEFT),
@@ -268,6 +311,9 @@ DIFFERENCES = [
     ),
     Difference("tracer-messages", traced_message, "dict", "AIMessage"),
     Difference("hooks-colours", lambda m: hook_is_in_the_callers_thread(m, False), True, False),
+    Difference("custom-outside", outside, _raises("RuntimeError"), ["NoRunWarning"]),
+    Difference("hooks-retry", retries_told, [], [1]),
+    Difference("hooks-inline", set_by_a_hook, "untouched", "touched"),
     Difference("usage-floats", usage, _raises("ValueError"), {"priced": 3.0}),
     Difference("comma-end", lambda m: elements(m, "a,"), [["a"]], [["a"], [""]]),
     Difference("comma-end", lambda m: elements(m, ""), [], [[]]),

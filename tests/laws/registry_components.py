@@ -1,4 +1,4 @@
-"""The registry's components: prompts, models, parsers, retrievers, and chains of them."""
+"""The registry's components: prompts, models, parsers, retrievers, tools, and chains of them."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ from headrace.prompts import (
 )
 from headrace.retrievers import BaseRetriever
 from headrace.runnables import RunnablePassthrough, RunnableWithMessageHistory
+from headrace.tools import BaseTool, StructuredTool, Tool, tool
 from headrace.vectorstores import InMemoryVectorStore
 from laws.entry import Entry
 from laws.kinds import DICT, TEXT, Kind, cut_text, texts
@@ -196,6 +197,32 @@ class Finder(BaseRetriever):
         return [Document(page_content=query), Document(page_content=query * 2)]
 
 
+@tool
+def glue(x: str, y: str = "") -> str:
+    """Put two texts together."""
+    with LEDGER.body("glue"):
+        return f"{x}+{y}"
+
+
+@tool
+async def aglue(x: str, y: str = "") -> str:
+    """Put two texts together."""
+    with LEDGER.body("aglue"):
+        return f"{x}+{y}"
+
+
+class Gluer(BaseTool):
+    name: str = "gluer"
+    description: str = "Put two texts together."
+
+    def _run(self, x: str, y: str = "", run_manager: Any = None) -> str:
+        return f"{x}+{y}"
+
+
+def _both_glue() -> StructuredTool:
+    return StructuredTool.from_function(glue.func, aglue.coroutine, name="glue")
+
+
 def _store() -> InMemoryVectorStore:
     return InMemoryVectorStore.from_texts(["abXY", "é a", "b"], DeterministicFakeEmbedding(size=4))
 
@@ -285,6 +312,13 @@ RETRIEVERS = [
     Entry("store-retriever", lambda: _store().as_retriever(search_kwargs={"k": 2}), TEXT, None,
           view=lambda docs: [doc.page_content for doc in docs]),
 ]  # fmt: skip
+TOOLS = [
+    Entry("tool", lambda: glue, DICT, lambda d: f"{d['x']}+{d['y']}"),
+    Entry("tool-async", lambda: aglue, DICT, lambda d: f"{d['x']}+{d['y']}", async_only=True),
+    Entry("tool-both", _both_glue, DICT, lambda d: f"{d['x']}+{d['y']}"),
+    Entry("tool-class", Gluer, DICT, lambda d: f"{d['x']}+{d['y']}"),
+    Entry("tool-text", lambda: Tool("up", str.upper, "Upper case."), TEXT, str.upper),
+]  # fmt: skip
 CHAINS = [
     Entry("prompt-model-parser", lambda: _chat() | _fake() | StrOutputParser(), DICT,
           lambda d: "abc def"),
@@ -293,6 +327,8 @@ CHAINS = [
     Entry("retrieval", lambda: {"x": Finder().with_config(run_name="Docs") | (
         lambda docs: docs[0].page_content), "y": RunnablePassthrough()} | _chat() | EchoModel()
         | StrOutputParser(), TEXT, lambda t: f"{t} and {t}", fans=2),
+    Entry("tool-chain", lambda: glue | Tool("up", str.upper, "Upper case.") | RunnablePassthrough(),
+          DICT, lambda d: f"{d['x']}+{d['y']}".upper()),
     Entry("model-map", lambda: (_fake() | StrOutputParser()).map(),
           Kind("texts", st.lists(texts, min_size=1, max_size=3), lambda v, draw: [v],
                lambda: cycle([["a"]]), lambda n: [["ab"] for _ in range(n)]),
@@ -301,4 +337,4 @@ CHAINS = [
           | RunnablePassthrough(), TEXT, None, view=seen, fans=2),
 ]  # fmt: skip
 
-COMPONENTS: list[Entry] = [*PROMPTS, *MODELS, *PARSERS, *RETRIEVERS, *CHAINS]
+COMPONENTS: list[Entry] = [*PROMPTS, *MODELS, *PARSERS, *RETRIEVERS, *TOOLS, *CHAINS]

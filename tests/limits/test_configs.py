@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 import pytest
 
@@ -34,6 +35,11 @@ WRONG: list[tuple[Any, str]] = [
     ({"recursion_limit": "x"}, r"config\['recursion_limit'\] is 'x' \(str\): give a whole number"),
     ({"recursion_limit": 2.5}, r"config\['recursion_limit'\] is 2\.5 \(float\)"),
     ({"run_name": 3}, r"config\['run_name'\] is 3 \(int\): give a text"),
+    (
+        {"run_id": "abc"},
+        r"config\['run_id'\] is 'abc' \(str\): give a UUID, for example uuid.uuid4",
+    ),
+    ({"run_id": 5}, r"config\['run_id'\] is 5 \(int\): give a UUID"),
 ]
 STEPS = {
     "plain": lambda: RunnableLambda(str),
@@ -83,6 +89,8 @@ def test_what_is_right_passes(colour):
     def body(doors: Any) -> None:
         for step in STEPS.values():
             assert doors.invoke(step().with_config(right), 1, right) == "1"
+            for run_id in (UUID(int=7), str(UUID(int=7)), None):
+                assert doors.invoke(step(), 1, {"run_id": run_id}) == "1"
             assert doors.batch(step(), [1, 2], right) == ["1", "2"]
 
     colour.run(body)

@@ -1,7 +1,8 @@
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
 """What the methods of a Runnable take and give."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import aclosing, closing
 from typing import Any, assert_type
 
 from headrace.runnables import Runnable
@@ -15,20 +16,24 @@ class Derived(Base): ...
 
 def one_input(size: Runnable[str, int]) -> None:
     assert_type(size.invoke("a"), int)
-    assert_type(size.stream("a"), Iterator[int])
-    assert_type(size.transform(iter(["a"])), Iterator[int])
-    assert_type(size.astream("a"), AsyncIterator[int])
+    assert_type(size.stream("a"), Generator[int, None, None])
+    assert_type(size.transform(iter(["a"])), Generator[int, None, None])
+    assert_type(size.astream("a"), AsyncGenerator[int, None])
+    with closing(size.stream("a")) as chunks:
+        assert_type([chunk + 1 for chunk in chunks], list[int])
 
 
 async def one_input_async(size: Runnable[str, int], chunks: AsyncIterator[str]) -> None:
     assert_type(await size.ainvoke("a", {"tags": ["t"]}), int)
-    assert_type([chunk async for chunk in size.astream("a")], list[int])
-    assert_type([chunk async for chunk in size.atransform(chunks)], list[int])
+    async with aclosing(size.astream("a")) as stream:
+        assert_type([chunk async for chunk in stream], list[int])
+    kept: list[int] = [chunk async for chunk in size.atransform(chunks)]
+    assert kept
 
 
 def many_inputs(size: Runnable[str, int]) -> None:
     assert_type(size.batch(["a"]), list[int])
-    assert_type(size.batch_as_completed(["a"]), Iterator[tuple[int, int | Exception]])
+    assert_type(size.batch_as_completed(["a"]), Generator[tuple[int, int | Exception], None, None])
     for place, output in size.batch_as_completed(["a"]):
         assert_type(place, int)
         assert_type(output, int | Exception)
@@ -36,9 +41,10 @@ def many_inputs(size: Runnable[str, int]) -> None:
 
 async def many_inputs_async(size: Runnable[str, int]) -> None:
     assert_type(await size.abatch(["a"], [{"tags": []}]), list[int])
-    async for place, output in size.abatch_as_completed(["a"], return_exceptions=True):
-        assert_type(place, int)
-        assert_type(output, int | Exception)
+    async with aclosing(size.abatch_as_completed(["a"], return_exceptions=True)) as pairs:
+        async for place, output in pairs:
+            assert_type(place, int)
+            assert_type(output, int | Exception)
 
 
 def variance(step: Runnable[Base, Derived]) -> None:

@@ -124,3 +124,12 @@ def components(prompt: ChatPromptTemplate, chat: BaseChatModel, retriever: BaseR
     retriever | StrOutputParser()  # type: ignore[operator]
     chat.invoke(3)  # type: ignore[arg-type]
     chat.invoke({"question": "what?"})  # type: ignore[arg-type]
+
+
+def live(size: Runnable[str, int]) -> None:
+    with size.open("a") as run:
+        run.text.with_policy("drop")  # type: ignore[arg-type]
+        run.events(policy="drop")  # type: ignore[arg-type]
+        run.output.upper()  # type: ignore[attr-defined]
+    for number in size.stream("a"):
+        number.upper()  # type: ignore[attr-defined]

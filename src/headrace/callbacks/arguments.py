@@ -10,13 +10,28 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import HeadraceError, InputError
-from ..events import RunCancelled, RunFailed
+from ..events import RunCancelled, RunFailed, RunRetried
 from ..messages import BaseMessage, BaseMessageChunk, convert_to_messages, get_buffer_string
-from ..outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk, LLMResult
+from ..messages.tool_calls import split_call
+from ..outputs import (
+    ChatGeneration,
+    ChatGenerationChunk,
+    ChatResult,
+    Generation,
+    GenerationChunk,
+    LLMResult,
+)
 from ..prompt_values import PromptValue
 
-__all__ = ["RunCancelledError", "error_of", "facts", "kind_of", "messages_of", "name_card",
-           "prompts_of", "result_of", "text_of", "token_of", "transcript"]  # fmt: skip
+__all__ = ["AT_ONCE", "MODELS", "RunCancelledError", "error_of", "extras", "facts", "given_of",
+           "kind_of", "messages_of", "name_card", "prompts_of", "result_of", "retry_state",
+           "text_of", "token_of", "transcript"]  # fmt: skip
+
+MODELS = frozenset({"chat_model", "llm"})
+"""The types of runs whose chunks are tokens."""
+
+AT_ONCE = frozenset({"prompt", "retriever", "tool"})
+"""The types of runs that give one value, which is no chunk."""
 
 _KINDS = {kind: kind for kind in ("chat_model", "llm", "tool", "retriever")}
 
@@ -30,15 +45,23 @@ class RunCancelledError(HeadraceError):
     """What error hooks and `on_error` listeners get for a run that was left or cancelled.
 
     The event tells that a run did not come to its end, not why: the consumer closed the stream,
-    the task was cancelled, Ctrl-C. `partial` is what had come until then, or None.
+    the task was cancelled, Ctrl-C. A handle on a live run knows, and says so (`how`). `path` is
+    None of a run that had not begun; `partial` is what had come until then, or None.
     """
 
-    def __init__(self, path: str, partial: Any = None) -> None:
+    def __init__(self, path: str | None, partial: Any = None, how: str | None = None) -> None:
+        self._given = path, partial, how
+        run, end = ("The run", "it had begun") if path is None else (f"The run {path!r}", "its end")
         super().__init__(
-            f"The run {path!r} was left before its end: its consumer closed it, its task was "
-            "cancelled, or the program was interrupted."
+            f"{run} {how}, before {end}."
+            if how
+            else f"{run} was left before {end}: its consumer closed it, its task was cancelled, or "
+            "the program was interrupted."
         )
         self.partial = partial
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given
 
 
 def error_of(event: RunFailed | RunCancelled) -> BaseException:
@@ -49,7 +72,8 @@ def error_of(event: RunFailed | RunCancelled) -> BaseException:
 
 
 def facts(run: Any) -> dict[str, Any]:
-    """`run_id`, `parent_run_id` and `tags`: worked out once per run and kept with it."""
+    """`run_id`, `parent_run_id` and `tags`: worked out once per run and kept with it; of a tool
+    that was called by a tool call, its `tool_call_id` as well."""
     found = run.notes
     if found is None:
         above = run.parent_ids
@@ -61,8 +85,33 @@ def facts(run: Any) -> dict[str, Any]:
     return found  # type: ignore[no-any-return]
 
 
+def extras(run: Any) -> dict[str, Any]:
+    """What a start hook is told besides: of models `invocation_params`, `options` and
+    `batch_size`; of a run opened by hand what it was opened with."""
+    of = getattr(getattr(run, "node", None), "_hook_extras", None)
+    return {} if of is None else of(run.kw)
+
+
+def retry_state(event: RunRetried) -> Any:
+    """A `tenacity.RetryCallState`, as tenacity gives it to what it calls before it sleeps."""
+    from tenacity import Future, RetryAction, RetryCallState, Retrying
+
+    state = RetryCallState(retry_object=Retrying(), fn=None, args=(), kwargs={})
+    state.attempt_number = event.attempt
+    state.outcome = Future(event.attempt)
+    state.outcome.set_exception(event.error)
+    state.outcome_timestamp = event.time
+    state.idle_for = getattr(event.run, "waited", event.delay)
+    state.next_action = RetryAction(event.delay)
+    state.upcoming_sleep = event.delay
+    return state
+
+
 def name_card(run: Any) -> dict[str, Any]:
     """What stands for the component in `serialized`: its name and class, never its settings."""
+    card = getattr(getattr(run, "node", None), "card", None)
+    if card is not None:  # of a run opened by hand
+        return card  # type: ignore[no-any-return]
     kind = type(getattr(run, "node", None) or run)
     place = [*kind.__module__.split("."), kind.__name__]
     return {"lc": 1, "type": "not_implemented", "id": place, "name": run.name}
@@ -98,8 +147,22 @@ def transcript(value: Any) -> list[str]:
     return [get_buffer_string(messages) for messages in messages_of(value)]
 
 
-def result_of(output: Any) -> LLMResult:
-    """A model's output, or as much of it as had come; no generation where nothing had."""
+def given_of(run: Any) -> Any:
+    """What a model's body answered, of which the run's output is a part; None where not known."""
+    return getattr(run, "result", None)
+
+
+def result_of(output: Any, given: Any = None) -> LLMResult:
+    """A model's output, or as much of it as had come; no generation where nothing had.
+
+    Args:
+        given: what the model's body answered, a `ChatResult` or an `LLMResult`: it has candidates
+            and `llm_output` as well.
+    """
+    if given is not None:
+        if not isinstance(given, ChatResult):
+            return given  # type: ignore[no-any-return]
+        return LLMResult(generations=[given.generations], llm_output=given.llm_output)
     if output is None:
         return LLMResult(generations=[[]])
     return LLMResult(generations=[[_generation(output)]])
@@ -119,8 +182,7 @@ def _generation(output: Any) -> Generation:
 
 
 def token_of(chunk: Any) -> tuple[Any, Any] | None:
-    """(token, generation chunk) of a piece of a model's stream; None for a whole message, which is
-    an answer and not a token."""
+    """(token, generation chunk) of a piece of a model's stream; None for what is no piece."""
     if isinstance(chunk, BaseMessageChunk):
         return chunk.content, ChatGenerationChunk(chunk)
     if isinstance(chunk, str):
@@ -129,5 +191,6 @@ def token_of(chunk: Any) -> tuple[Any, Any] | None:
 
 
 def text_of(value: Any) -> str:
-    """A tool's input as text."""
-    return value if isinstance(value, str) else str(value)
+    """A tool's input as text; of a tool call its arguments."""
+    given, _ = split_call(value)
+    return given if isinstance(given, str) else str(given)

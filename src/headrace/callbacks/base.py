@@ -5,6 +5,10 @@ in the thread or task they happen in. Hooks that a class does not override cost 
 table, which is built when the class is made and again where hooks have been set on the class or the
 instance since; `ignore_...` is asked before any argument is built.
 
+A subclass may also take whole events, by a method `on_event(event)` of its own: it is called before
+the hook. One that cannot be called with an event alone, or is a coroutine function, is none of the
+bus's business, and the base has none: who overrides all that begins with `on_` gets hooks.
+
 Coroutine hooks (`AsyncCallbackHandler`, or any handler with an `async def` hook) are awaited in the
 event loop of an async run, one event of a tree after the other, all of them by the time the run
 ends. In a sync run each is run to its end in a worker thread with a loop of its own, while the
@@ -17,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from inspect import isawaitable, iscoroutinefunction
+from inspect import getattr_static, isawaitable, iscoroutinefunction, signature
 from operator import attrgetter
 from types import MethodType
 from typing import Any, ClassVar, NamedTuple
@@ -25,34 +29,44 @@ from uuid import UUID
 
 from .._threads import submit
 from ..events import (
+    EVENTS,
     CustomEvent,
     Event,
     RunCancelled,
     RunChunk,
     RunEnded,
     RunFailed,
+    RunInfo,
+    RunRetried,
     RunStarted,
+    Takes,
 )
+from ..messages import BaseMessageChunk
+from ..messages.tool_calls import split_call
+from ..outputs import ChatGenerationChunk
 from .arguments import (
     error_of,
+    extras,
     facts,
+    given_of,
     kind_of,
     messages_of,
     name_card,
     prompts_of,
     result_of,
+    retry_state,
     text_of,
     token_of,
     transcript,
 )
 
 __all__ = ["HOOKS", "AsyncCallbackHandler", "BaseCallbackHandler", "await_event",
-           "finish_in_thread"]  # fmt: skip
+           "finish_in_thread", "quiet"]  # fmt: skip
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def _hook(function: Callable[..., Any]) -> Any:
+def quiet(function: Callable[..., Any]) -> Any:
     """Mark a hook as one that does nothing: overriding it enters the class's table."""
     function._does_nothing = True  # type: ignore[attr-defined]
     return function
@@ -63,7 +77,8 @@ def _hook(function: Callable[..., Any]) -> Any:
 
 def _started(event: Any, **more: Any) -> dict[str, Any]:
     run = event.run
-    return {**facts(run), "metadata": run.metadata, "name": run.name, **more}
+    told = {**facts(run), "metadata": run.metadata, "name": run.name}
+    return {**told, **more, **extras(run)}
 
 
 def _chat_start(event: RunStarted) -> Call:
@@ -80,13 +95,16 @@ def _llm_start(event: RunStarted) -> Call:
 
 def _chain_start(event: RunStarted) -> Call:
     # an input that streams is not there yet: on_chain_end has it
-    inputs = {"input": ""} if event.input is None else event.input
-    return (None, inputs), _started(event, run_type=event.run.run_type)
+    inputs = event.input if event.known else {"input": ""}
+    card = getattr(getattr(event.run, "node", None), "card", None)  # of a run opened by hand
+    return (card, inputs), _started(event, run_type=event.run.run_type)
 
 
 def _tool_start(event: RunStarted) -> Call:
-    inputs = event.input if isinstance(event.input, dict) else None
-    return (name_card(event.run), text_of(event.input)), _started(event, inputs=inputs)
+    given, call_id = split_call(event.input)
+    inputs = given if isinstance(given, dict) else None
+    more = {"inputs": inputs, "tool_call_id": call_id}
+    return (name_card(event.run), text_of(given)), _started(event, **more)
 
 
 def _retriever_start(event: RunStarted) -> Call:
@@ -94,12 +112,12 @@ def _retriever_start(event: RunStarted) -> Call:
 
 
 def _token(event: RunChunk) -> Call | None:
-    told = token_of(event.chunk)
+    told = None if event.whole else token_of(event.chunk)
     return None if told is None else ((told[0],), {**facts(event.run), "chunk": told[1]})
 
 
 def _llm_end(event: RunEnded) -> Call:
-    return (result_of(event.output),), facts(event.run)
+    return (result_of(event.output, given_of(event.run)),), facts(event.run)
 
 
 def _chain_end(event: RunEnded) -> Call:
@@ -115,7 +133,14 @@ def _stopped(event: RunFailed | RunCancelled) -> Call:
 
 
 def _llm_stopped(event: RunFailed | RunCancelled) -> Call:
-    return (error_of(event),), {**facts(event.run), "response": result_of(event.partial)}
+    return (error_of(event),), {
+        **facts(event.run),
+        "response": result_of(event.partial, given_of(event.run)),
+    }
+
+
+def _retried(event: RunRetried) -> Call:
+    return (retry_state(event),), facts(event.run)
 
 
 def _custom(event: CustomEvent) -> Call:
@@ -179,6 +204,7 @@ _ROWS: dict[type, dict[str, _Row]] = {
         for kind in ("chat_model", "llm", "chain", "tool", "retriever")
     },
 }
+_ROWS[RunRetried] = {kind: _Row("on_retry", "ignore_retry", _retried) for kind in _ROWS[RunStarted]}
 _CHAT_AS_LLM = _Row("on_llm_start", "ignore_llm", _chat_as_llm_start)
 
 
@@ -202,6 +228,29 @@ def _heard(handler: Any) -> tuple[_Rows, bool]:
     return rows, any(iscoroutinefunction(getattr(handler, name)) for name in used)
 
 
+def _tokens(handler: Any, hook: Callable[..., Any], run: Any) -> Callable[[Any], None]:
+    told = facts(run)
+    run_id, parent_run_id, tags = told["run_id"], told["parent_run_id"], told["tags"]
+
+    def take(chunk: Any) -> None:
+        if run.waking is not None:
+            run.waking.wake()
+        try:
+            if isinstance(chunk, BaseMessageChunk):
+                token, piece = chunk.content, ChatGenerationChunk(chunk)
+            elif (made := token_of(chunk)) is not None:
+                token, piece = made
+            else:
+                return
+            result = hook(token, run_id=run_id, parent_run_id=parent_run_id, tags=tags, chunk=piece)
+            if result is not None and isawaitable(result):
+                finish_in_thread(result)
+        except Exception:
+            run.failed_to_tell(handler, RunChunk)
+
+    return take
+
+
 def finish_in_thread(awaitable: Awaitable[Any]) -> Any:
     """What an awaitable gives, awaited in a worker thread with an event loop of its own."""
     import asyncio
@@ -221,25 +270,52 @@ def finish_in_thread(awaitable: Awaitable[Any]) -> Any:
     return outcome.result()
 
 
-def _hears_all(*args: Any) -> bool:
-    return True
+def _wants_all(*args: Any) -> Takes:
+    return EVENTS
 
 
-def _takes_events(cls: type) -> bool:
+def _takes_events(cls: type[BaseCallbackHandler]) -> bool:
     """Whether a class takes whole events by a method of its own, and does not say which."""
     for own in map(vars, cls.__mro__):
-        if "hears" in own:
+        if "wants" in own:
             return False
-        if own.get("aon_event") not in (None, await_event) or "on_event" in own:
+        by_itself = own.get("aon_event") not in (None, await_event)
+        if by_itself or (cls._hook_door and "on_event" in own):
             return True
     return False
 
 
+def _is_door(function: Any) -> bool:
+    """Whether what stands under `on_event` can be called with an event, and is done then."""
+    if not callable(function) or iscoroutinefunction(function):
+        return False
+    try:
+        signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not say what it takes
+        return True
+    return True
+
+
+def _has_door(cls: type) -> bool:
+    """Whether a class's instances have a method `on_event` that the bus may call."""
+    found = getattr_static(cls, "on_event", None)
+    if not callable(found) and not isinstance(found, classmethod):
+        return False
+    bind = getattr(type(found), "__get__", None)  # a mock set on a class has none
+    return _is_door(found if bind is None else bind(found, object(), cls))
+
+
 async def await_event(self: BaseCallbackHandler, event: Event) -> None:
     """The method `aon_event` of handlers that are awaited."""
-    result = self._dispatch(event)
-    if result is not None and isawaitable(result):
-        await result
+    try:
+        if self._hook_door:
+            self.on_event(event)  # type: ignore[attr-defined]
+    finally:
+        result = self._call_hook(event)
+        if result is not None and isawaitable(result):
+            await result
 
 
 class BaseCallbackHandler:
@@ -252,38 +328,45 @@ class BaseCallbackHandler:
     raise_error: bool = False  # raise what a hook raises, instead of logging it
     run_inline: bool = False  # accepted: hooks always run in line, in the order of the events
     aon_event: ClassVar[Any] = None  # a method in classes with coroutine hooks
-    _rows: ClassVar[_Rows] = {}
-    _looks: ClassVar[tuple[Any, ...]] = ()  # the hooks and filters that the rows were made of
+    _hook_door: bool = False  # whether there is an `on_event` that takes events
+    _hook_rows: ClassVar[_Rows] = {}
+    _hook_own: ClassVar[Any] = None  # the class's `on_event`
+    _hook_looks: ClassVar[tuple[Any, ...]] = ()  # the hooks and filters that the rows were made of
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._learn()
+        cls._learn_hooks()
 
     @classmethod
-    def _learn(cls) -> None:
-        looks = _LOOKS(cls)
+    def _learn_hooks(cls) -> None:
+        looks, own = _LOOKS(cls), getattr(cls, "on_event", None)
+        cls._hook_door = _has_door(cls)
         if _takes_events(cls):
-            setattr(cls, "hears", _hears_all)  # noqa: B010 - a method, as mypy sees it
-        cls._rows, waits = _heard(cls)
+            setattr(cls, "wants", _wants_all)  # noqa: B010 - a method, as mypy sees it
+        cls._hook_rows, waits = _heard(cls)
         if waits and cls.aon_event is None:
             cls.aon_event = await_event
-        cls._looks = looks  # last: another thread may be looking
+        cls._hook_own, cls._hook_looks = own, looks  # last: another thread may be looking
 
     def catch_up(self) -> None:
         """Take in hooks that were set on the class after it was made, or on this instance: called
         whenever the handler is given to a run."""
         cls, own = type(self), vars(self)
-        if _LOOKS(cls) != cls._looks:
-            cls._learn()
+        if _LOOKS(cls) != cls._hook_looks or getattr(cls, "on_event", None) != cls._hook_own:
+            cls._learn_hooks()
         if not _HOOK_NAMES.isdisjoint(own):
-            own["_rows"], waits = _heard(self)
+            own["_hook_rows"], waits = _heard(self)
             if waits and cls.aon_event is None:
                 own["aon_event"] = MethodType(await_event, self)
-        elif "_rows" in own:
-            own.pop("_rows", None)
+        elif "_hook_rows" in own:
+            own.pop("_hook_rows", None)
             own.pop("aon_event", None)
         if "on_event" in own:
-            own.setdefault("hears", _hears_all)
+            own["_hook_door"] = _is_door(own["on_event"])
+            if own["_hook_door"]:
+                own.setdefault("wants", _wants_all)
+        elif own.pop("_hook_door", False) and own.get("wants") is _wants_all:
+            del own["wants"]
 
     # ------------------------------------------------------------- filters
 
@@ -324,20 +407,41 @@ class BaseCallbackHandler:
 
     # ------------------------------------------------------------- dispatch
 
-    def hears(self, event: Event) -> bool:
-        """Whether there is a hook for an event: runs ask before they hand it over or keep it. A
-        subclass with an `on_event` of its own hears all."""
-        by_kind = self._rows.get(type(event))
-        return by_kind is not None and by_kind[event.run.run_type] is not None
+    def wants(self, run: RunInfo) -> Takes:
+        """The events of a run that there is a hook for: nothing else is built for this handler. A
+        subclass with an `on_event` of its own takes all."""
+        kind = run.run_type
+        return frozenset(event for event, rows in self._hook_rows.items() if rows[kind] is not None)
 
-    def on_event(self, event: Event) -> None:
+    def chunk_taker(self, run: RunInfo) -> Callable[[Any], None] | None:
+        """The hook for tokens, bound to a run: what costs most where there are many. None where
+        each has to be looked at as an event: the hook is awaited, a filter or the dispatch is
+        of the subclass's own."""
+        cls = type(self)
+        row = self._hook_rows[RunChunk][run.run_type] if RunChunk in self._hook_rows else None
+        if row is None or row.ignore is not None or self._hook_door:
+            return None
+        if cls._call_hook is not BaseCallbackHandler._call_hook:
+            return None
+        return _tokens(self, getattr(self, row.hook), run)
+
+    def _headrace_event(self, event: Event) -> None:
         """Call the hook for an event; a coroutine is finished in a worker thread."""
-        result = self._dispatch(event)
-        if result is not None and isawaitable(result):
-            finish_in_thread(result)
+        try:
+            if self._hook_door:
+                self.on_event(event)  # type: ignore[attr-defined]
+        finally:
+            result = self._call_hook(event)
+            if result is not None and isawaitable(result):
+                finish_in_thread(result)
 
-    def _dispatch(self, event: Any) -> Any:
-        by_kind = self._rows.get(type(event))
+    def _in_logs(self, run: RunInfo, kind: type[Event]) -> str:
+        row = self._hook_rows[kind][run.run_type] if kind in self._hook_rows else None
+        hook = "on_event" if row is None or self._hook_door else row.hook
+        return f"{type(self).__name__}.{hook}"
+
+    def _call_hook(self, event: Any) -> Any:
+        by_kind = self._hook_rows.get(type(event))
         row = None if by_kind is None else by_kind[event.run.run_type]
         if row is None:
             return None
@@ -375,89 +479,90 @@ class BaseCallbackHandler:
 
     # ------------------------------------------------------------- models
 
-    @_hook
+    @quiet
     def on_llm_start(self, serialized: dict[str, Any], prompts: list[str], **kwargs: Any) -> Any:
         """A text model starts. For a chat model too, where `on_chat_model_start` is not there."""
 
-    @_hook
+    @quiet
     def on_chat_model_start(
         self, serialized: dict[str, Any], messages: list[list[Any]], **kwargs: Any
     ) -> Any:
         """A chat model starts; `messages` holds one list per prompt."""
         raise NotImplementedError("on_chat_model_start is not there: on_llm_start is called.")
 
-    @_hook
+    @quiet
     def on_llm_new_token(self, token: Any, *, chunk: Any = None, **kwargs: Any) -> Any:
         """A model's next piece: its text (or content blocks), and the generation chunk."""
 
-    @_hook
+    @quiet
     def on_llm_end(self, response: Any, **kwargs: Any) -> Any:
         """A model ended; `response` is an `LLMResult`."""
 
-    @_hook
+    @quiet
     def on_llm_error(self, error: BaseException, **kwargs: Any) -> Any:
         """A model failed or was left; `response` holds what had come."""
 
     # ------------------------------------------------------------- chains, prompts, parsers
 
-    @_hook
+    @quiet
     def on_chain_start(self, serialized: Any, inputs: Any, **kwargs: Any) -> Any:
         """A chain starts (`run_type` says which kind). An input that streams in is not known yet:
         it is `{"input": ""}` here and `inputs` of `on_chain_end`."""
 
-    @_hook
+    @quiet
     def on_chain_end(self, outputs: Any, **kwargs: Any) -> Any:
         """A chain ended; `outputs` is its value, or the sum of its chunks."""
 
-    @_hook
+    @quiet
     def on_chain_error(self, error: BaseException, **kwargs: Any) -> Any:
         """A chain failed, or was left (`RunCancelledError`)."""
 
     # ------------------------------------------------------------- tools, agents, retrievers
 
-    @_hook
+    @quiet
     def on_tool_start(self, serialized: dict[str, Any], input_str: str, **kwargs: Any) -> Any:
         """A tool starts; `inputs` are its arguments where they are a dict."""
 
-    @_hook
+    @quiet
     def on_tool_end(self, output: Any, **kwargs: Any) -> Any:
         """A tool ended."""
 
-    @_hook
+    @quiet
     def on_tool_error(self, error: BaseException, **kwargs: Any) -> Any:
         """A tool failed or was left."""
 
-    @_hook
+    @quiet
     def on_agent_action(self, action: Any, **kwargs: Any) -> Any:
         """An agent decided what to do. For those who call it: no event leads here."""
 
-    @_hook
+    @quiet
     def on_agent_finish(self, finish: Any, **kwargs: Any) -> Any:
         """An agent is done. For those who call it: no event leads here."""
 
-    @_hook
+    @quiet
     def on_retriever_start(self, serialized: dict[str, Any], query: str, **kwargs: Any) -> Any:
         """A retriever starts."""
 
-    @_hook
+    @quiet
     def on_retriever_end(self, documents: Any, **kwargs: Any) -> Any:
         """A retriever ended."""
 
-    @_hook
+    @quiet
     def on_retriever_error(self, error: BaseException, **kwargs: Any) -> Any:
         """A retriever failed or was left."""
 
     # ------------------------------------------------------------- others
 
-    @_hook
+    @quiet
     def on_text(self, text: str, **kwargs: Any) -> Any:
         """Some text. For those who call it: no event leads here."""
 
-    @_hook
+    @quiet
     def on_retry(self, retry_state: Any, **kwargs: Any) -> Any:
-        """A step is tried again. For those who call it: no event leads here."""
+        """A step has failed and is tried again; `retry_state` is tenacity's: `attempt_number`,
+        `outcome.exception()`, `next_action.sleep`, and `idle_for`, that wait included."""
 
-    @_hook
+    @quiet
     def on_custom_event(
         self,
         name: str,
@@ -471,17 +576,15 @@ class BaseCallbackHandler:
         """User code reported something from inside a run."""
 
 
-HOOKS = tuple(
-    name for name in vars(BaseCallbackHandler) if name.startswith("on_") and name != "on_event"
-)
+HOOKS = tuple(name for name in vars(BaseCallbackHandler) if name.startswith("on_"))
 """The names of all hooks."""
 
 _HOOK_NAMES = frozenset(HOOKS)
 _LOOKS = attrgetter(
-    "on_event",
-    *sorted({name for own in _ROWS.values() for row in own.values() for name in row[:2] if name}),
+    *sorted({name for own in _ROWS.values() for row in own.values() for name in row[:2] if name})
 )
-BaseCallbackHandler._learn()
+
+BaseCallbackHandler._learn_hooks()
 
 
 class AsyncCallbackHandler(BaseCallbackHandler):
@@ -496,9 +599,9 @@ def _async_stub(name: str) -> Callable[..., Any]:
 
     stub.__name__ = name
     stub.__doc__ = getattr(BaseCallbackHandler, name).__doc__
-    return _hook(stub)  # type: ignore[no-any-return]
+    return quiet(stub)  # type: ignore[no-any-return]
 
 
 for _name in HOOKS:
     setattr(AsyncCallbackHandler, _name, _async_stub(_name))
-AsyncCallbackHandler._learn()
+AsyncCallbackHandler._learn_hooks()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ConfigError
-from ..events import Event, RunStarted
+from ..events import Event, RunInfo, RunStarted, Takes
 from ..runnables._repr import called
 from .base import finish_in_thread
 from .run_tree import Run, RunTree
@@ -91,8 +91,8 @@ class Listeners:
         self._config = (config or {}) if any(both for _, both in wanted.values()) else None
         self._tree = RunTree(chat=True)
 
-    def hears(self, event: Event) -> bool:
-        return self._tree.hears(event)
+    def wants(self, run: RunInfo) -> Takes:
+        return self._tree.wants(run)
 
     def on_event(self, event: Event) -> None:
         self._call(event)
@@ -108,6 +108,9 @@ class Listeners:
         if isinstance(with_config, str):
             return function(run, **{with_config: self._config})
         return function(run, self._config) if with_config else function(run)
+
+    def _in_logs(self, run: RunInfo, kind: type[Event]) -> str:
+        return repr(self)
 
     def __repr__(self) -> str:
         named = ", ".join(

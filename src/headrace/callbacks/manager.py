@@ -14,12 +14,44 @@ from uuid import UUID
 
 from .._awaited import await_hooks, settle
 from ..config import callbacks_list
-from ..run import Run, RunCallbacks, Scope, begin
-from ..shapes import Node
+from ..run import Run, RunCallbacks, begin
+from ..scope import Scope
+from .custom import adispatch_custom_event, dispatch_custom_event
+from .opening import AsyncOpening, Opening
+from .run_managers import (
+    AsyncCallbackManagerForChainRun,
+    AsyncCallbackManagerForLLMRun,
+    AsyncCallbackManagerForRetrieverRun,
+    AsyncCallbackManagerForToolRun,
+    ByHand,
+    CallbackManagerForChainRun,
+    CallbackManagerForLLMRun,
+    CallbackManagerForRetrieverRun,
+    CallbackManagerForToolRun,
+    Opened,
+    _Async,
+    _Sync,
+)
 
-__all__ = ["AsyncCallbackManager", "AsyncCallbackManagerForChainGroup", "BaseCallbackManager",
-           "CallbackManager", "CallbackManagerForChainGroup", "atrace_as_chain_group",
-           "trace_as_chain_group"]  # fmt: skip
+__all__ = [
+    "AsyncCallbackManager",
+    "AsyncCallbackManagerForChainGroup",
+    "AsyncCallbackManagerForChainRun",
+    "AsyncCallbackManagerForLLMRun",
+    "AsyncCallbackManagerForRetrieverRun",
+    "AsyncCallbackManagerForToolRun",
+    "BaseCallbackManager",
+    "CallbackManager",
+    "CallbackManagerForChainGroup",
+    "CallbackManagerForChainRun",
+    "CallbackManagerForLLMRun",
+    "CallbackManagerForRetrieverRun",
+    "CallbackManagerForToolRun",
+    "adispatch_custom_event",
+    "atrace_as_chain_group",
+    "dispatch_custom_event",
+    "trace_as_chain_group",
+]
 
 
 def _handlers_of(callbacks: Any) -> list[Any]:
@@ -219,11 +251,11 @@ class BaseCallbackManager:
         return f"{type(self).__name__}({list(self.observers)!r})"
 
 
-class CallbackManager(BaseCallbackManager):
+class CallbackManager(Opening, BaseCallbackManager):
     """A manager for `config["callbacks"]`."""
 
 
-class AsyncCallbackManager(BaseCallbackManager):
+class AsyncCallbackManager(AsyncOpening, BaseCallbackManager):
     """The same; for those who ask which colour it was made for."""
 
     @property
@@ -231,38 +263,9 @@ class AsyncCallbackManager(BaseCallbackManager):
         return True
 
 
-# ------------------------------------------------------------------ runs opened by hand
+_Sync._manager, _Async._manager = CallbackManager, AsyncCallbackManager
 
-
-class _Opened:
-    """A run opened by hand, and whether somebody has ended it already."""
-
-    __slots__ = ("inputs", "over", "run")
-
-    def __init__(self, run: Run, inputs: Any) -> None:
-        self.run, self.inputs, self.over = run, inputs, False
-        if run.observed:
-            run.started(inputs)
-
-    def end(self, outputs: Any) -> None:
-        if self.run.observed and not self.over:
-            self.run.ended(self.inputs, outputs)
-        self.over = True
-
-    def fail(self, error: BaseException) -> None:
-        if self.run.observed and not self.over:
-            self.run.stopped(error, None)
-        self.over = True
-
-
-class _Block(Node):
-    """What a run opened by hand is a run of."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def get_name(self) -> str:
-        return self._name
+# ------------------------------------------------------------------ groups
 
 
 class _Group(BaseCallbackManager):
@@ -272,7 +275,7 @@ class _Group(BaseCallbackManager):
     keeps what it began with.
     """
 
-    opened: _Opened | None = None
+    opened: Opened | None = None
 
     def remove_handler(self, handler: Any) -> None:
         super().remove_handler(handler)
@@ -366,7 +369,7 @@ def _group(
     """The run of a group, not started, and its manager."""
     config = {"run_name": name, "run_id": run_id, "callbacks": callback_manager,
               "tags": tags, "metadata": metadata}  # fmt: skip
-    run = begin(_Block(name), {key: value for key, value in config.items() if value is not None})
+    run = begin(ByHand(name), {key: value for key, value in config.items() if value is not None})
     manager = kind.configure(callback_manager)
     manager.run, manager.parent_run_id = run, run.id
     return run, manager
@@ -394,7 +397,7 @@ def trace_as_chain_group(
     """
     kind = CallbackManagerForChainGroup
     run, manager = _group(kind, group_name, callback_manager, run_id, tags, metadata)
-    opened = manager.opened = _Opened(run, inputs or {})
+    opened = manager.opened = Opened(run, inputs or {})
     try:
         yield manager
     except BaseException as error:
@@ -418,7 +421,7 @@ async def atrace_as_chain_group(
     kind = AsyncCallbackManagerForChainGroup
     run, manager = _group(kind, group_name, callback_manager, run_id, tags, metadata)
     await_hooks(run)
-    opened = manager.opened = _Opened(run, inputs or {})
+    opened = manager.opened = Opened(run, inputs or {})
     await settle(run)
     try:
         yield manager

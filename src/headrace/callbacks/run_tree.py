@@ -9,27 +9,43 @@ objects themselves; retrievers `query` and `documents`. Nothing is copied. Where
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID
 
-from ..events import Event, RunCancelled, RunChunk, RunEnded, RunFailed, RunStarted
-from ..values import Value
+from ..errors import TracerException
+from ..events import (
+    Event,
+    RunCancelled,
+    RunChunk,
+    RunEnded,
+    RunFailed,
+    RunInfo,
+    RunRetried,
+    RunStarted,
+    Takes,
+)
+from ..outputs import LLMResult
+from ..values import Value, plain
 from .arguments import (
+    MODELS,
     error_of,
+    extras,
     facts,
+    given_of,
     kind_of,
     messages_of,
     name_card,
     prompts_of,
     result_of,
+    retry_state,
     text_of,
     token_of,
     transcript,
 )
 
-__all__ = ["Run", "RunTree"]
+__all__ = ["Run", "RunTree", "answered", "retry_facts"]
 
 
 class Run(Value):
@@ -68,7 +84,7 @@ class Run(Value):
         error: str | None = None,
         start_time: datetime | None = None,
         end_time: datetime | None = None,
-        parent_run_id: UUID | None = None,
+        parent_run_id: UUID | str | None = None,
         child_runs: list[Run] | None = None,
         tags: list[str] | None = None,
         extra: dict[str, Any] | None = None,
@@ -78,6 +94,8 @@ class Run(Value):
         serialized: dict[str, Any] | None = None,
     ) -> None:
         self.id = UUID(id) if isinstance(id, str) else id
+        if isinstance(parent_run_id, str):
+            parent_run_id = UUID(parent_run_id)
         self.name, self.run_type = name, run_type
         self.inputs = {} if inputs is None else inputs
         self.outputs = {} if outputs is None else outputs
@@ -102,6 +120,17 @@ class Run(Value):
         found: dict[str, Any] = self.extra.setdefault("metadata", {})
         return found
 
+    def model_dump(
+        self, *, exclude: Container[str] = (), include: Container[str] | None = None, **ignored: Any
+    ) -> dict[str, Any]:
+        """The run as a dict of plain values; without the fields in `exclude`, only with those in
+        `include`."""
+        return {
+            name: plain(getattr(self, name))
+            for name in self._shown
+            if name not in exclude and (include is None or name in include)
+        }
+
     def copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
         """A copy with some fields replaced, as `model_copy` makes it."""
         return self.model_copy(update=update)
@@ -119,19 +148,31 @@ def _named(key: str) -> Callable[[Any], dict[str, Any]]:
     return lambda value: value if isinstance(value, dict) else {key: value}
 
 
-def _answered(output: Any) -> dict[str, Any]:
+def _answer(one: Any) -> dict[str, Any]:
+    fields = {"text": one.text, "generation_info": one.generation_info, "type": one.type}
+    message = getattr(one, "message", None)
+    return fields if message is None else {**fields, "message": message}
+
+
+def answered(result: LLMResult) -> dict[str, Any]:
     """The dump of an `LLMResult`, its messages left as they are."""
-    result = result_of(output)
-    dumped = []
-    for one in result.generations[0]:
-        fields = {"text": one.text, "generation_info": one.generation_info, "type": one.type}
-        message = getattr(one, "message", None)
-        dumped.append(fields if message is None else {**fields, "message": message})
-    return {"generations": [dumped], "llm_output": result.llm_output, "run": result.run,
+    dumped = [[_answer(one) for one in answers] for answers in result.generations]
+    return {"generations": dumped, "llm_output": result.llm_output, "run": result.run,
             "type": result.type}  # fmt: skip
 
 
-_MODELS = ("chat_model", "llm")
+def retry_facts(state: Any) -> dict[str, Any]:
+    """What a run's event of a retry holds."""
+    told: dict[str, Any] = {"slept": state.idle_for, "attempt": state.attempt_number}
+    if state.outcome is None:
+        return {**told, "outcome": "N/A"}
+    error = state.outcome.exception()
+    if error is None:
+        return {**told, "outcome": "success", "result": str(state.outcome.result())}
+    kind = type(error).__name__
+    return {**told, "outcome": "failed", "exception": str(error), "exception_type": kind}
+
+
 _INPUTS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "chat_model": lambda value: {"prompts": transcript(value)},
     "llm": lambda value: {"prompts": prompts_of(value)},
@@ -140,12 +181,17 @@ _INPUTS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "chain": _named("input"),
 }
 _OUTPUTS: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "chat_model": _answered,
-    "llm": _answered,
     "tool": _named("output"),
     "retriever": lambda value: {"documents": value},
     "chain": _named("output"),
 }
+
+
+def _outputs(kind: str, value: Any, given: Any) -> dict[str, Any]:
+    """`given`: what a model's body answered, of which the value is a part."""
+    if kind in MODELS:
+        return answered(result_of(value, given))
+    return _OUTPUTS[kind](value)
 
 
 def _trace(error: BaseException) -> str:
@@ -170,11 +216,11 @@ class RunTree:
         self.live: dict[UUID, Run] = {}
         self.tokens, self.chat = tokens, chat
 
-    def hears(self, event: Event) -> bool:
-        """Whether `feed` would do something with the event."""
-        if type(event) is RunChunk:
-            return self.tokens and kind_of(event.run.run_type) in _MODELS
-        return type(event) in _TAKES
+    def wants(self, run: RunInfo) -> Takes:
+        """The events of a run that `feed` would do something with."""
+        tokens = self.tokens and kind_of(run.run_type) in MODELS
+        without = set() if tokens else {RunChunk}
+        return _TAKES.keys() - (without if self.tokens else without | {RunRetried})
 
     def feed(self, event: Event) -> Run | None:
         """Take an event in; the run it changed."""
@@ -197,9 +243,10 @@ class RunTree:
     def _started(self, event: RunStarted) -> Run:
         told, kind = facts(event.run), kind_of(event.run.run_type)
         value = event.input
-        if value is None and kind == "chain":
+        if not event.known and kind == "chain":
             value = ""  # it streams in: known at the end
-        metadata = event.run.metadata
+        metadata, told_besides = event.run.metadata, extras(event.run)
+        card = getattr(getattr(event.run, "node", None), "card", None)
         run = Run(
             id=told["run_id"],
             parent_run_id=told["parent_run_id"],
@@ -207,8 +254,8 @@ class RunTree:
             run_type="llm" if kind == "chat_model" and not self.chat else event.run.run_type,
             inputs=self._inputs(kind, value),
             tags=told["tags"],
-            extra={"metadata": metadata} if metadata else {},
-            serialized=None if kind == "chain" else name_card(event.run),
+            extra={**told_besides, "metadata": metadata} if metadata else told_besides,
+            serialized=card if kind == "chain" else name_card(event.run),
         )
         return self.start(run)
 
@@ -217,11 +264,39 @@ class RunTree:
             return {"messages": messages_of(value)}
         return _INPUTS[kind](value)
 
+    def known(self, run_id: UUID, kind: str | None) -> Run:
+        """A run that goes on, of a kind if one is given. Raises TracerException."""
+        run = self.live.get(run_id)
+        if run is None:
+            raise TracerException(
+                f"No run {run_id} is going on here: call the hook of its start first, with this "
+                "run_id, and end it once."
+            )
+        expected = _HAND_TYPES.get(kind or "")
+        if expected is not None and run.run_type not in expected:
+            raise TracerException(
+                f"Run {run_id} is of the type {run.run_type!r} and cannot end or go on as "
+                f"{kind!r}: call the hook that belongs to the one it was started with."
+            )
+        return run
+
+    def stop(self, run: Run, outputs: Any, error: BaseException | None = None) -> None:
+        """A run is over."""
+        self.live.pop(run.id, None)
+        run.end(outputs, None if error is None else _trace(error))
+
+    def _retried(self, event: RunRetried) -> Run | None:
+        run = self.live.get(event.run.id) if self.tokens else None
+        if run is not None:
+            told = retry_facts(retry_state(event))
+            run.events.append({"name": "retry", "time": datetime.now(UTC), "kwargs": told})
+        return run
+
     def _chunk(self, event: RunChunk) -> Run | None:
-        if not self.hears(event):
+        if RunChunk not in self.wants(event.run):
             return None
         run, told = self.live.get(event.run.id), token_of(event.chunk)
-        if run is None or told is None:
+        if run is None or told is None or event.whole:
             return None
         kwargs = {"token": told[0], "chunk": told[1]}
         run.events.append({"name": "new_token", "time": datetime.now(UTC), "kwargs": kwargs})
@@ -233,15 +308,17 @@ class RunTree:
             kind = kind_of(event.run.run_type)
             if event.input is not None or kind == "chain":  # None is what the chain was given
                 run.inputs = self._inputs(kind, event.input)
-            run.end(_OUTPUTS[kind](event.output))
+            run.end(_outputs(kind, event.output, given_of(event.run)))
         return run
 
     def _stopped(self, event: RunFailed | RunCancelled) -> Run | None:
         run = self.live.pop(event.run.id, None)
         if run is not None:
             kind = kind_of(event.run.run_type)
-            some = event.partial is not None or kind in _MODELS
-            run.end(_OUTPUTS[kind](event.partial) if some else None, _trace(error_of(event)))
+            some = event.partial is not None or kind in MODELS
+            given = given_of(event.run)
+            partial = _outputs(kind, event.partial, given) if some else None
+            run.end(partial, _trace(error_of(event)))
         return run
 
 
@@ -251,4 +328,7 @@ _TAKES: dict[type, Callable[[RunTree, Any], Run | None]] = {
     RunEnded: RunTree._ended,
     RunFailed: RunTree._stopped,
     RunCancelled: RunTree._stopped,
+    RunRetried: RunTree._retried,
 }
+# what the hooks that are called by hand may go on or end
+_HAND_TYPES = {"llm": MODELS, "tool": ("tool",), "retriever": ("retriever",)}

@@ -15,24 +15,38 @@ from inspect import isawaitable
 from typing import Any
 from uuid import UUID
 
-from ..events import Event, RunChunk, RunEnded, RunStarted
+from ..events import (
+    EVENTS,
+    Event,
+    RunCancelled,
+    RunChunk,
+    RunEnded,
+    RunFailed,
+    RunInfo,
+    RunStarted,
+    Takes,
+)
 from ..run import observed
 from .arguments import kind_of
-from .base import BaseCallbackHandler, await_event
+from .base import BaseCallbackHandler, await_event, finish_in_thread
 from .run_tree import Run, RunTree
+from .tracing_by_hand import HandHooks
 
 __all__ = ["AsyncBaseTracer", "BaseTracer", "RunCollectorCallbackHandler", "collect_runs"]
 
 # What a method for one kind of run has in the middle of its name: "_on_{}_start", "_end", "_error".
+_MOMENTS: dict[type, str] = {RunStarted: "start", RunChunk: "token", RunEnded: "end",
+                             RunFailed: "error", RunCancelled: "error"}  # fmt: skip
 _FAMILIES = ("llm", "chain", "tool", "retriever")
 
 
-class _Tracer(BaseCallbackHandler, ABC):
+class _Tracer(HandHooks, BaseCallbackHandler, ABC):
     """What tracers of both colours share: the tree, and which methods a change of it calls."""
 
     def __init__(self) -> None:
         super().__init__()
         self._tree = RunTree(tokens=True)
+        self._hearing: dict[UUID, Run] = {}  # whose events are being told
 
     @property
     def run_map(self) -> dict[str, Run]:
@@ -45,10 +59,11 @@ class _Tracer(BaseCallbackHandler, ABC):
     def __deepcopy__(self, memo: Any) -> _Tracer:
         return self
 
-    def hears(self, event: Event) -> bool:
-        return self._tree.hears(event) or super().hears(event)
+    def wants(self, run: RunInfo) -> Takes:
+        mine, hooks = self._tree.wants(run), super().wants(run)
+        return [kind for kind in EVENTS if kind in mine or kind in hooks]
 
-    def _dispatch(self, event: Event) -> Any:
+    def _call_hook(self, event: Event) -> Any:
         """The tree, its methods, then the hooks: one way in for both colours. What is left to be
         awaited is given back."""
         calls = self._calls(event)
@@ -60,17 +75,24 @@ class _Tracer(BaseCallbackHandler, ABC):
     def _calls(self, event: Event) -> Iterator[Any]:
         """What the methods and the hook for an event return, called one by one."""
         run = self._tree.feed(event)
-        if run is not None:
-            yield from self._changed(event, run)
-        yield super()._dispatch(event)
+        if run is None:
+            yield super()._call_hook(event)
+            return
+        moment = _MOMENTS.get(type(event))
+        if moment is not None:
+            yield from self._changed(run, kind_of(event.run.run_type), moment)
+        self._hearing[run.id] = run
+        try:
+            yield super()._call_hook(event)
+        finally:
+            self._hearing.pop(run.id, None)
 
-    def _changed(self, event: Event, run: Run) -> Iterator[Any]:
-        kind = kind_of(event.run.run_type)
-        if isinstance(event, RunChunk):
+    def _changed(self, run: Run, kind: str, moment: str) -> Iterator[Any]:
+        if moment == "token":
             token = run.events[-1]["kwargs"]
             yield self._on_llm_new_token(run, token["token"], token["chunk"])
             return
-        if isinstance(event, RunStarted):
+        if moment == "start":
             yield self._on_run_create(run)
             yield getattr(self, f"_on_{kind}_start")(run)
             return
@@ -78,8 +100,13 @@ class _Tracer(BaseCallbackHandler, ABC):
             yield self._persist_run(run)
         yield self._on_run_update(run)
         family = "llm" if kind == "chat_model" else kind
-        moment = "end" if isinstance(event, RunEnded) else "error"
         yield getattr(self, f"_on_{family}_{moment}")(run)
+
+    def _played(self, run: Run, calls: Iterator[Any]) -> Any:
+        for result in calls:
+            if result is not None and isawaitable(result):
+                finish_in_thread(result)
+        return run
 
     @abstractmethod
     def _persist_run(self, run: Run) -> Any:
@@ -127,6 +154,12 @@ class AsyncBaseTracer(_Tracer):
     worker thread in sync ones."""
 
     aon_event = await_event
+
+    async def _played(self, run: Run, calls: Iterator[Any]) -> Run:
+        for result in calls:
+            if result is not None and isawaitable(result):
+                await result
+        return run
 
 
 class RunCollectorCallbackHandler(BaseTracer):

@@ -27,6 +27,24 @@ _Target = Annotated[
     typer.Argument(metavar="TARGET", help="`path/to/file.py:name` or `package.module:name`."),
 ]
 _Debug = Annotated[bool, typer.Option("--debug", help="On an error, show the traceback.")]
+_Words: TypeAlias = list[str] | None  # of an option that may be repeated
+_Names = Annotated[_Words, typer.Option("--name", metavar="NAME", help="Only runs of this name.")]
+_Types = Annotated[
+    _Words,
+    typer.Option(
+        "--type", metavar="TYPE", help="Only runs of this type: `chat_model`, `parser`, …"
+    ),
+]
+_Tags = Annotated[_Words, typer.Option("--tag", metavar="TAG", help="Only runs with this tag.")]
+_NotNames = Annotated[
+    _Words, typer.Option("--not-name", metavar="NAME", help="No runs of this name.")
+]
+_NotTypes = Annotated[
+    _Words, typer.Option("--not-type", metavar="TYPE", help="No runs of this type.")
+]
+_NotTags = Annotated[
+    _Words, typer.Option("--not-tag", metavar="TAG", help="No runs with this tag.")
+]
 
 
 class Format(Enum):
@@ -110,6 +128,120 @@ def _stream(
 
     words = [word for word in (target, input) if word is not None] + context.args
     return partial(stream, words, as_json=json, as_text=text, use_async=use_async, timing=timing)
+
+
+@app.command("events", context_settings={"allow_extra_args": True})
+def _events(
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="TARGET", help="What to run; by default the embedded chat model."),
+    ] = None,
+    input: Annotated[
+        str | None,
+        typer.Argument(metavar="INPUT", help="Text, JSON, or `-` for standard input."),
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="One line of JSON for each event.")] = False,
+    name: _Names = None,
+    type: _Types = None,
+    tag: _Tags = None,
+    not_name: _NotNames = None,
+    not_type: _NotTypes = None,
+    not_tag: _NotTags = None,
+    text: Annotated[
+        bool, typer.Option("--text", help="Take INPUT as text even if it is JSON.")
+    ] = False,
+    use_async: Annotated[
+        bool, typer.Option("--async", help="Run it with `astream_typed`, in an event loop.")
+    ] = False,
+    debug: _Debug = False,
+) -> Job:
+    """Show what happens inside a runnable while it works: a tree of its runs.
+
+    Tokens grow in place; at the right stands how it is with a run (running, done, failed,
+    cancelled, retried) and for how long it has worked. Into a pipe, each run is a line of text when
+    it ends.
+
+    The filters may be repeated. With `--name`, `--type` or `--tag` a run is shown if one of them
+    names it; the `--not-` ones leave runs out. What is below a run that is left out moves up.
+
+        headrace events my_app.py:chain '{"topic": "parrot"}'
+
+        headrace events my_app.py:chain parrot --type chat_model --type parser
+
+        headrace events my_app.py:chain parrot --raw | jq .kind
+    """
+    from .eventing import show_events
+
+    words = [word for word in (target, input) if word is not None] + context.args
+    filters = {
+        "include_names": name, "include_types": type, "include_tags": tag,
+        "exclude_names": not_name, "exclude_types": not_type, "exclude_tags": not_tag,
+    }  # fmt: skip
+    return partial(show_events, words, filters, raw=raw, as_text=text, use_async=use_async)
+
+
+@app.command("record", context_settings={"allow_extra_args": True})
+def _record(
+    context: typer.Context,
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write the recording."),
+    ],
+    target: Annotated[
+        str | None,
+        typer.Argument(metavar="TARGET", help="What to run; by default the embedded chat model."),
+    ] = None,
+    input: Annotated[
+        str | None,
+        typer.Argument(metavar="INPUT", help="Text, JSON, or `-` for standard input."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON for each chunk.")] = False,
+    text: Annotated[
+        bool, typer.Option("--text", help="Take INPUT as text even if it is JSON.")
+    ] = False,
+    use_async: Annotated[
+        bool, typer.Option("--async", help="Run it with `astream`, in an event loop.")
+    ] = False,
+    debug: _Debug = False,
+) -> Job:
+    """Stream as `headrace stream` does, and write all that happens inside to a file.
+
+    The file is JSON lines, an event a line, with inputs and outputs as they are: keep it as you
+    would keep these. A file that is there is replaced when the run begins. `headrace replay` shows
+    it again; in a test, `headrace.record.replay` makes a chat model or a runnable of it.
+
+        headrace record my_app.py:chain '{"topic": "parrot"}' -o parrot.jsonl
+    """
+    from .recording import record_run
+
+    words = [word for word in (target, input) if word is not None] + context.args
+    return partial(
+        record_run, words, output=output, as_json=json, as_text=text, use_async=use_async
+    )
+
+
+@app.command("replay")
+def _replay(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `headrace record` wrote.")],
+    speed: Annotated[
+        str,
+        typer.Option(
+            "--speed", metavar="SPEED", help="`recorded`, 0 (at once), or how many times as fast."
+        ),
+    ] = "recorded",
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON for each chunk.")] = False,
+    debug: _Debug = False,
+) -> Job:
+    """Show what a recorded run gave, chunk by chunk as it came. Nothing is run.
+
+    headrace replay parrot.jsonl
+
+    headrace replay parrot.jsonl --speed 4
+    """
+    from .recording import replay_run
+
+    return partial(replay_run, file, speed=speed, as_json=json)
 
 
 @app.command("explain")

@@ -1,4 +1,4 @@
-"""What the words after `headrace stream` mean: which is the TARGET, what is the INPUT.
+"""What the words after `headrace stream` (or `events`) mean: which is the TARGET, what the INPUT.
 
 | words | TARGET | INPUT |
 |---|---|---|
@@ -27,8 +27,11 @@ class Given(NamedTuple):
     doubt: str = ""
 
 
-def sort_out(words: Sequence[str]) -> tuple[str | None, str]:
+def sort_out(words: Sequence[str], command: str = "stream") -> tuple[str | None, str]:
     """The TARGET (None: the embedded model) and the INPUT as it was typed.
+
+    Args:
+        command: what the words stand behind, for complaints.
 
     Raises:
         UsageError: there is no INPUT, or there are too many words.
@@ -37,19 +40,19 @@ def sort_out(words: Sequence[str]) -> tuple[str | None, str]:
         return words[0], words[1]
     if len(words) > 2:
         raise UsageError(
-            f"`headrace stream` takes at most a TARGET and an INPUT, and got {len(words)} words: "
-            "put an INPUT of several words in quotes."
+            f"`headrace {command}` takes at most a TARGET and an INPUT, and got {len(words)} "
+            "words: put an INPUT of several words in quotes."
         )
     if not words:
         raise UsageError(
             "INPUT is missing: give a text, JSON, or - to read standard input, as in "
-            '`headrace stream "what color is the sky?"`.'
+            f'`headrace {command} "what color is the sky?"`.'
         )
     if looks_like_target(words[0]):
         raise UsageError(
             f"INPUT is missing: give it after the TARGET {words[0]!r}, as text, JSON, or - to read "
             f"standard input. (If {words[0]!r} is the INPUT itself: pipe it to "
-            "`headrace stream -`.)"
+            f"`headrace {command} -`.)"
         )
     return None, words[0]
 

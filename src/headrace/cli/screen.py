@@ -15,7 +15,7 @@ from typing import Any
 
 from headrace.messages import BaseMessage
 
-__all__ = ["OutputClosed", "Screen", "as_json", "remark"]
+__all__ = ["OutputClosed", "Screen", "as_json", "remark", "remarks_width"]
 
 
 class OutputClosed(Exception):
@@ -96,6 +96,18 @@ def as_json(value: Any, otherwise: Callable[[Any], Any]) -> str:
         return json.dumps(value, ensure_ascii=False, default=plain)
     except (TypeError, ValueError):  # keys that JSON does not have, or circles
         return json.dumps(otherwise(value), ensure_ascii=False)
+
+
+def remarks_width() -> int | None:
+    """Columns of the terminal that shows remarks; None where there is none."""
+    if not sys.stderr.isatty():
+        return None
+    try:
+        # Not `shutil.get_terminal_size`: that asks standard output, which may be a pipe.
+        said = int(os.environ.get("COLUMNS", "0"))
+        return said or os.get_terminal_size(sys.stderr.fileno()).columns or None
+    except (ValueError, OSError):
+        return None
 
 
 def remark(text: str) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
+from textwrap import wrap
 from typing import Any
 
 from headrace.runnables import Runnable
+from headrace.timing import Timings, table
+from headrace.timing import timing as timed
 
 from .clock import Clock
 from .given import read_input, sort_out
 from .interrupt import stop_on_interrupt
-from .screen import Screen, remark
+from .screen import OutputClosed, Screen, remark, remarks_width
 from .target import load_target
 from .weights import fetch_for, load_embedded
 
@@ -28,7 +32,8 @@ def stream(
         as_json: write each chunk as a line of JSON.
         as_text: never read the INPUT as JSON.
         use_async: by `astream`.
-        timing: say at the end when chunks came.
+        timing: say at the end when chunks came, and for a runnable with steps in a table when they
+            came from each step, and which one held the stream up.
     """
     target, word = sort_out(words)
     runnable = None if target is None else load_target(target)
@@ -39,18 +44,42 @@ def stream(
     else:
         fetch_for(runnable)
     screen, clock = Screen(lines=as_json), Clock()
+    times: Timings | None = None
     try:
-        (_pump_async if use_async else _pump)(runnable, given.value, screen, clock)
-    except Exception as error:
-        if given.doubt:
-            error.add_note(given.doubt)
+        with timed() if timing else nullcontext() as times:
+            (_pump_async if use_async else _pump)(runnable, given.value, screen, clock)
+    except OutputClosed:
         raise
-    finally:
+    except BaseException as error:  # Ctrl-C, too
+        if given.doubt and isinstance(error, Exception):
+            error.add_note(given.doubt)
         screen.end_line()
+        if times is not None:
+            _about(clock, remarks, times)
+        raise
+    screen.end_line()
     if target is None or timing:
-        about = [clock.about_tokens(), *remarks]
-        lines = [" · ".join(filter(None, about)), clock.about_chunks() if timing else ""]
-        remark("\n".join(filter(None, lines)))
+        _about(clock, remarks, times)
+
+
+def _about(clock: Clock, remarks: Sequence[str], times: Timings | None) -> None:
+    """Say what is known of the times, and what else there is to say."""
+    width = remarks_width()
+    said = [" · ".join(filter(None, [clock.about_tokens(), *remarks]))]
+    if times is not None:
+        said.append(clock.about_chunks())
+    if width is not None:
+        said = [_folded(line, width) for line in said]
+    if times is not None:
+        # One without steps has its times in the line above already.
+        said.append(table((root for root in times.roots if root.steps), width))
+    remark("\n".join(filter(None, said)))
+
+
+def _folded(line: str, width: int) -> str:
+    """Lines of a width, broken between remarks and not inside one."""
+    kept = line.replace(" ", "\xa0").replace("\xa0·\xa0", "\xa0· ")
+    return "\n".join(wrap(kept, width)).replace("\xa0", " ")
 
 
 def _pump(runnable: Runnable[Any, Any], value: Any, screen: Screen, clock: Clock) -> None:

@@ -7,7 +7,7 @@ thread in async runs. Which one is in the tables below.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from pydantic import Field
@@ -15,13 +15,14 @@ from pydantic import Field
 from .. import _async, _sync
 from .._bridge import call_in_thread, stream_in_thread
 from .._gate import alent, lent
+from ..callbacks.run_managers import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from ..errors import ConfigError, InputError, ModelError
 from ..flow import Once
 from ..messages import BaseMessage, MessageLikeRepresentation, convert_to_messages
 from ..messages.convert import what_instead
 from ..prompt_values import PromptValue
 from ..rate_limiters import BaseRateLimiter
-from ..run import Run, RunCallbacks
+from ..run import Run
 from ..runnables.base import Output
 from ..runnables.serializable import RunnableSerializable
 from ..shapes import Flow, Kwargs, Leaf
@@ -65,7 +66,7 @@ def to_text(value: Any) -> str:
     return get_buffer_string(to_messages(value))
 
 
-class ModelRunManager(RunCallbacks):
+class ModelRunManager(CallbackManagerForLLMRun):
     """What a model's `_generate` and `_stream` get as `run_manager`.
 
     What `_stream` yields is reported by itself; a `_generate` that reads a stream inside reports
@@ -84,15 +85,18 @@ class ModelRunManager(RunCallbacks):
             self.run.chunk(getattr(chunk, "message", chunk) if chunk is not None else token)
 
 
-class AsyncModelRunManager(ModelRunManager):
+class AsyncModelRunManager(AsyncCallbackManagerForLLMRun):
     """The same for `_agenerate` and `_astream`, which await it."""
 
-    __slots__ = ()
+    __slots__ = ("_reports",)
 
-    async def on_llm_new_token(  # type: ignore[override]
-        self, token: str, *, chunk: Any = None, **_: Any
-    ) -> None:
-        super().on_llm_new_token(token, chunk=chunk)
+    def __init__(self, run: Run, *, reports: bool) -> None:
+        super().__init__(run)
+        self._reports = reports and run.observed
+
+    def get_sync(self) -> ModelRunManager:
+        """The twin for sync code."""
+        return ModelRunManager(self.run, reports=self._reports)
 
 
 class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
@@ -126,6 +130,42 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         return {}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """What the metadata of its runs says of the model, in LangSmith's words: `ls_provider`
+        (the class's name, for want of better: providers override this), `ls_model_type`,
+        `ls_model_name`, `ls_temperature`, `ls_max_tokens`, `ls_stop`, as far as known.
+
+        Args:
+            stop, kwargs: of the call; they count more than the model's fields.
+        """
+        said: dict[str, Any] = {
+            "ls_provider": _provider(type(self).__name__),
+            "ls_model_type": "llm" if self._run_type == "llm" else "chat",
+        }
+        if stop:
+            said["ls_stop"] = stop
+        for key, names, kinds in _LS_PARAMS:
+            values = (kwargs.get(names[0]), *(_own(self, name) for name in names))
+            found = [value for value in values if isinstance(value, kinds)]
+            if found:
+                said[key] = found[0]
+        return said
+
+    def _metadata_of(self, kw: Kwargs) -> Mapping[str, Any]:
+        return {**self._get_ls_params(**kw), **(self.metadata or {})}
+
+    def _hook_extras(self, kw: Kwargs) -> dict[str, Any]:
+        """What start hooks are told of the call: everything it is made with, what the caller gave,
+        and for how many prompts."""
+        stop, rest = _stop_of(kw)
+        own = {**self._identifying_params, "_type": self._llm_type}
+        return {"invocation_params": {**own, "stop": stop, **rest},
+                "options": {"stop": stop, **rest}, "batch_size": 1}  # fmt: skip
+
+    def _whole(self, answer: Any) -> Any:
+        """The answer that the chunks of a stream add up to, as `invoke` gives it."""
+        return answer
 
     # Each kind of model says these four.
 
@@ -168,13 +208,26 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
 
     # ------------------------------------------------------------- values
 
+    def _shows_tokens(self, run: Run, kw: Kwargs, *bodies: str) -> bool:
+        """Whether a view wants to see the tokens of an answer that is asked for as a whole."""
+        return (
+            run.observed
+            and run.scope.tokens
+            and not self._bodies.isdisjoint(bodies)
+            and self._streams_with(kw)
+        )
+
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         prompt = self._coerce(value)
+        if self._shows_tokens(run, kw, "_stream"):
+            return self._whole(_sync.value_shown(self, value, run, kw))
         self._limit(run)
         return self._one(prompt, run, kw)
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
         prompt = self._coerce(value)
+        if self._shows_tokens(run, kw, "_stream", "_astream"):
+            return self._whole(await _async.value_shown(self, value, run, kw))
         if not self._bodies & _WHOLE and "_astream" in self._bodies:
             return await _async.value_by_fold(self, value, run, kw)
         await self._alimit(run)
@@ -188,9 +241,15 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
         wish = self.disable_streaming
         return not wish or (wish == "tool_calling" and not kw.get("tools"))
 
+    def _asked_once(self, kw: Kwargs, *, sync: bool) -> bool:
+        streams = self._bodies & ({"_stream"} if sync else {"_stream", "_astream"})
+        own = type(self)._in_open is not type(self)._open
+        return not own and not (streams and self._streams_with(kw))
+
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
         if "_stream" in self._bodies and self._streams_with(kw):
             return self._chunks(lambda: self._streamed(source, run, kw), run)
+        run.answers = run.observed
         return self._single(source, run, kw)
 
     def _single(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
@@ -211,12 +270,12 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
         return entered
 
     def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
-        if not self._streams_with(kw):
-            return self._asingle(source, run, kw)
-        if "_astream" in self._bodies:
-            return self._achunks(lambda: self._astreamed(source, run, kw), run)
-        if "_stream" in self._bodies:
-            return self._athreaded(source, run, kw)
+        if self._streams_with(kw):
+            if "_astream" in self._bodies:
+                return self._achunks(lambda: self._astreamed(source, run, kw), run)
+            if "_stream" in self._bodies:
+                return self._athreaded(source, run, kw)
+        run.answers = run.observed
         return self._asingle(source, run, kw)
 
     async def _asingle(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
@@ -253,6 +312,27 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
         return ConfigError(
             f"{type(self).__name__} has none of {', '.join(names)}: define one of them."
         )
+
+
+_LS_PARAMS: tuple[tuple[str, tuple[str, ...], Any], ...] = (
+    ("ls_model_name", ("model", "model_name"), str),
+    ("ls_temperature", ("temperature",), (int, float)),
+    ("ls_max_tokens", ("max_tokens",), int),
+)
+
+
+def _own(model: Any, name: str) -> Any:
+    """A field, or an attribute of the class; `getattr` takes long to say that there is none."""
+    if name in vars(model) or any(name in vars(cls) for cls in type(model).__mro__):
+        return getattr(model, name)
+    return None
+
+
+def _provider(name: str) -> str:
+    """From `ChatSome`, `SomeChat` or `SomeLLM`: `some`."""
+    if name.startswith("Chat"):
+        return name.removeprefix("Chat").lower()
+    return name.removesuffix("Chat").removesuffix("LLM").lower()
 
 
 def default(function: Any) -> Any:

@@ -43,6 +43,11 @@ class BaseChatModel(BaseLanguageModel[BaseMessage]):
     def _coerce(self, value: Any) -> list[BaseMessage]:
         return to_messages(value)
 
+    def _whole(self, answer: Any) -> BaseMessage:
+        if answer is None:
+            raise _no_answer()
+        return message_chunk_to_message(answer)
+
     # ------------------------------------------------------------- what authors write
 
     @default
@@ -155,6 +160,8 @@ def _id_for(run: Run) -> str:
 
 
 def _answer(result: ChatResult, run: Run) -> BaseMessage:
+    if run.observed:
+        run.result = result  # hooks are told of all candidates, and of `llm_output`
     generation = result.generations[0]
     message = generation.message
     if message.id is None:
@@ -168,11 +175,15 @@ def _add_info(message: Any, info: dict[str, Any]) -> None:
     message.response_metadata = {**info, **message.response_metadata}
 
 
+def _no_answer() -> InputError:
+    return InputError("The model's stream ended without a chunk: there is no answer to give.")
+
+
 def generate_from_stream(stream: Iterator[ChatGenerationChunk]) -> ChatResult:
     """The result that a stream of generation chunks adds up to."""
     chunks = list(stream)
     if not chunks:
-        raise InputError("The model's stream ended without a chunk: there is no answer to give.")
+        raise _no_answer()
     whole = merge(chunks)
     message = message_chunk_to_message(whole.message)
     return ChatResult(

@@ -83,13 +83,13 @@ class BaseLLM(BaseLanguageModel[str]):
         stop, rest = _stop_of(kw)
         manager = ModelRunManager(run, reports=True)
         result = run.call(self._generate, [prompt], stop=stop, run_manager=manager, **rest)
-        return result.generations[0][0].text  # type: ignore[no-any-return]
+        return _text(result, run)
 
     async def _aone(self, prompt: Any, run: Run, kw: Kwargs) -> str:
         stop, rest = _stop_of(kw)
         manager = AsyncModelRunManager(run, reports=True)
         result = await run.acall(self._agenerate, [prompt], stop=stop, run_manager=manager, **rest)
-        return result.generations[0][0].text  # type: ignore[no-any-return]
+        return _text(result, run)
 
     def _chunks(self, opened: Callable[[], Iterator[Any]], run: Run) -> Iterator[str]:
         for chunk in opened():
@@ -100,6 +100,12 @@ class BaseLLM(BaseLanguageModel[str]):
     ) -> AsyncIterator[str]:
         async for chunk in await opened():
             yield chunk.text
+
+
+def _text(result: LLMResult, run: Run) -> str:
+    if run.observed:
+        run.result = result  # hooks are told of all candidates, and of `llm_output`
+    return result.generations[0][0].text
 
 
 class LLM(BaseLLM):

@@ -31,6 +31,7 @@ __all__ = [
     "parse_raw_calls",
     "parse_raw_chunks",
     "parse_tool_call_chunks",
+    "split_call",
     "tool_call",
     "tool_call_chunk",
 ]
@@ -68,6 +69,14 @@ class InvalidToolCall(TypedDict):
 def tool_call(*, name: str, args: dict[str, Any], id: str | None) -> ToolCall:
     """A `ToolCall` of these fields."""
     return {"name": name, "args": args, "id": id, "type": "tool_call"}
+
+
+def split_call(value: Any) -> tuple[Any, str | None]:
+    """A tool's input as (arguments, id of the call): of a `ToolCall` its own, of anything else the
+    value itself and None."""
+    if isinstance(value, dict) and value.get("type") == "tool_call":
+        return value.get("args"), value.get("id")
+    return value, None
 
 
 def tool_call_chunk(

@@ -55,10 +55,12 @@ class BaseOutputParser(Leaf, RunnableSerializable[ParserInput, T]):
 
     _run_type: ClassVar[str] = "parser"
     _awaits: ClassVar[bool] = False
+    _at_once: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         base = BaseOutputParser
+        cls._at_once = cls._open is base._open and cls._aopen is base._aopen
         cls._awaits = cls.aparse is not base.aparse or cls.aparse_result is not base.aparse_result
 
     def parse(self, text: str) -> Any:

@@ -20,7 +20,7 @@ from ..run import Run
 from ..shapes import Flow, Kwargs, Node, Pieces, lacking_all, side_by_side
 from . import schema
 from ._copying import ByValue
-from ._doors import DOORS
+from ._doors import DOORS, seen_from_outside
 from ._methods import AWAITED, BATCHES, batch_through, is_method, takes_config, through, with_config
 from ._rebuild import rebuilt
 from .base import Runnable
@@ -74,6 +74,10 @@ class Chooser(ByValue):
         run = self._under(run)
         chosen, seen = self._choose(run.scope.configurable)
         return chosen, _seeing(run, seen), kw
+
+    def _behind(self, config: Any, kw: Kwargs) -> tuple[Any, Any, Kwargs]:
+        chosen, config = self._prepared(config)
+        return seen_from_outside(chosen), config, kw
 
     def _under(self, run: Run) -> Run:
         return run.configured(self.config) if self.config else run

@@ -19,7 +19,7 @@ from .._bridge import call_in_thread, stream_in_thread
 from ..errors import AsyncOnlyError, ConfigError
 from ..flow import Once, fold_chunks
 from ..run import Run
-from ..shapes import Flow, Leaf, Pieces
+from ..shapes import Flow, Leaf, Node, Pieces
 
 DOORS = ("invoke", "ainvoke", "stream", "astream", "transform", "atransform")
 
@@ -209,3 +209,44 @@ async def avalue_override(self: Any, value: Any, run: Run, kw: Any, skip: str | 
         run.streams.append((stream, self, None))
         return fold_chunks(self._fold, [chunk async for chunk in stream])
     return await call_in_thread(value_override, self, value, run, kw, skip)
+
+
+# ------------------------------------------------------------------ what public doors lead to
+
+
+class Behind(Node):
+    """What a public door of a class with overrides leads to, where that is not the class itself:
+    the overrides, without the door itself if it is one of them (`super().stream()`)."""
+
+    def __init__(self, node: Any, door: str | None) -> None:
+        self._node, self._door = node, door
+        self.get_name = node.get_name  # type: ignore[method-assign]
+        self._children = node._children  # type: ignore[method-assign]
+        self._fold = node._fold
+        self._run_type = node._run_type  # type: ignore[misc]
+        self._own_callbacks = node._own_callbacks
+        self.tags = getattr(node, "tags", None)
+        self._metadata_of = node._metadata_of  # type: ignore[method-assign]
+
+    def _open(self, source: Any, run: Run, kw: Any) -> Iterator[Any]:
+        return open_override(self._node, source, run, kw, self._door)
+
+    def _aopen(self, source: Any, run: Run, kw: Any) -> AsyncIterator[Any]:
+        return aopen_override(self._node, source, run, kw, self._door)
+
+    def _value(self, value: Any, run: Run, kw: Any) -> Any:
+        return value_override(self._node, value, run, kw, self._door)
+
+    async def _avalue(self, value: Any, run: Run, kw: Any) -> Any:
+        return await avalue_override(self._node, value, run, kw, self._door)
+
+
+def behind(node: Any, door: str) -> Any:
+    if node._shaped and door in node._overridden:
+        return node  # `super()` of a class with a shape: the shape itself
+    return Behind(node, door)
+
+
+def seen_from_outside(node: Any) -> Any:
+    """The runnable with its overrides, as a step of a chain runs it."""
+    return Behind(node, None) if node._overridden else node

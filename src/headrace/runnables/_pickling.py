@@ -33,7 +33,8 @@ _OPEN = (
     *(GeneratorType, CoroutineType, AsyncGeneratorType, FrameType, CodeType, ModuleType),
     *(io.IOBase, type(threading.Lock()), type(threading.RLock())),
 )
-_INNER = ("func", "afunc", "_transform", "_atransform", "__wrapped__")  # a decorator's function
+# Under which name a decorator keeps its function.
+_INNER = ("func", "afunc", "coroutine", "_transform", "_atransform", "__wrapped__")
 _DATA = 1000  # a longer list is data, and data is pickle's own business
 
 

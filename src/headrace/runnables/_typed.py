@@ -8,7 +8,14 @@ for each, because a lambda gets the type of its parameter only where one plain `
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..config import RunnableConfig
@@ -25,6 +32,10 @@ if TYPE_CHECKING:
 else:
     Same = TypeVar("Same")
 
+
+# What doors give: generators, so that `closing` and `aclosing` take them.
+Stream: TypeAlias = Generator[A, None, None]
+AStream: TypeAlias = AsyncGenerator[A, None]
 
 Whole: TypeAlias = Callable[[A], B]
 Awaited: TypeAlias = Callable[[A], Coroutine[Any, Any, B]]

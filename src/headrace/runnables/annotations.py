@@ -26,6 +26,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 __all__ = [
     "UNSAID",
+    "annotation_in",
     "chunks_of",
     "class_types",
     "given_by",
@@ -121,6 +122,11 @@ def _signature(function: Any) -> inspect.Signature | None:
         return inspect.signature(function)
     except (ValueError, TypeError):  # builtins and classes that do not say
         return None
+
+
+def annotation_in(function: Any, parameter: str) -> Any:
+    """The annotation of a function's parameter, by its name."""
+    return _annotation(inspect.signature(function).parameters[parameter].annotation, function)
 
 
 def _annotation(annotation: Any, function: Any) -> Any:

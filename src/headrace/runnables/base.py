@@ -8,8 +8,10 @@ writes the doors it likes, at least one (`_doors.py`).
 from __future__ import annotations
 
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterator,
     Callable,
+    Generator,
     Iterator,
     Mapping,
     Sequence,
@@ -22,7 +24,7 @@ from ..config import RunnableConfig
 from ..errors import InputError
 from ..flow import Once
 from ..run import Run, begin, current_run
-from ..shapes import Flow, Kwargs, Node, Pieces
+from ..shapes import Flow, Kwargs, Pieces
 from . import _doors
 from ._about import About
 from ._copying import Copied
@@ -30,14 +32,17 @@ from ._doors import native
 from ._settings import ConfigurableField
 from ._typed import (
     A,
+    AStream,
     AStreamed,
     Awaited,
     Filled,
     FilledAwaited,
     FilledStreamed,
+    Stream,
     Streamed,
     Whole,
 )
+from ._viewed import Viewed
 from .configs import as_told, get_config_list
 
 Input = TypeVar("Input", contravariant=True)  # noqa: PLC0105 - the field's names
@@ -48,7 +53,7 @@ makers: dict[str, Callable[..., Any]] = {}
 """Combinators by name; each file of this package enters its own, so that none imports another."""
 
 
-class Runnable(About, Copied, Generic[Input, Output]):
+class Runnable(About, Copied, Viewed[Output], Generic[Input, Output]):
     """Something that turns an input into an output, at once or chunk by chunk.
 
     `Input` is the type of one input (a whole one; its chunks, for `transform`), `Output` that of
@@ -70,7 +75,7 @@ class Runnable(About, Copied, Generic[Input, Output]):
         """The output for one input. Raises what the failing step raised, with a note naming it."""
         if self._async_only is not None:
             raise _doors.no_sync_body(self._async_only)
-        node = self if not self._overridden else _behind(self, "invoke")
+        node = self if not self._overridden else _doors.behind(self, "invoke")
         return _sync.value_root(node, input, config, kwargs)  # type: ignore[no-any-return]
 
     @native
@@ -78,47 +83,47 @@ class Runnable(About, Copied, Generic[Input, Output]):
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Output:
         """`invoke` without blocking the event loop; blocking steps run in worker threads."""
-        node = self if not self._overridden else _behind(self, "ainvoke")
+        node = self if not self._overridden else _doors.behind(self, "ainvoke")
         return await _async.value_root(node, input, config, kwargs)  # type: ignore[no-any-return]
 
     @native
     def stream(
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
-    ) -> Iterator[Output]:
+    ) -> Stream[Output]:
         """The output in chunks, as they arise; their sum is what `invoke` gives.
 
         Nothing runs before the first `next`. Closing the iterator ends every step for real.
         """
         if self._async_only is not None:
             raise _doors.no_sync_body(self._async_only)
-        node = self if not self._overridden else _behind(self, "stream")
+        node = self if not self._overridden else _doors.behind(self, "stream")
         return _sync.stream_root(node, Once(input), config, kwargs)
 
     @native
     def astream(
         self, input: Input, config: RunnableConfig | None = None, **kwargs: Any
-    ) -> AsyncIterator[Output]:
+    ) -> AStream[Output]:
         """`stream`, async. Leaving early without `aclose()` closes it when it is collected."""
-        node = self if not self._overridden else _behind(self, "astream")
+        node = self if not self._overridden else _doors.behind(self, "astream")
         return _async.stream_root(node, Once(input), config, kwargs)
 
     @native
     def transform(
         self, input: Iterator[Input], config: RunnableConfig | None = None, **kwargs: Any
-    ) -> Iterator[Output]:
+    ) -> Stream[Output]:
         """`stream` for an input that itself arrives in chunks. It takes `input` over: closing the
         result closes it."""
         if self._async_only is not None:
             raise _doors.no_sync_body(self._async_only)
-        node = self if not self._overridden else _behind(self, "transform")
+        node = self if not self._overridden else _doors.behind(self, "transform")
         return _sync.stream_root(node, input, config, kwargs)
 
     @native
     def atransform(
         self, input: AsyncIterator[Input], config: RunnableConfig | None = None, **kwargs: Any
-    ) -> AsyncIterator[Output]:
+    ) -> AStream[Output]:
         """`transform`, async."""
-        node = self if not self._overridden else _behind(self, "atransform")
+        node = self if not self._overridden else _doors.behind(self, "atransform")
         return _async.stream_root(node, input, config, kwargs)
 
     # ------------------------------------------------------------- several inputs
@@ -173,7 +178,7 @@ class Runnable(About, Copied, Generic[Input, Output]):
         *,
         return_exceptions: bool = False,
         **kwargs: Any,
-    ) -> Iterator[tuple[int, Output | Exception]]:
+    ) -> Generator[tuple[int, Output | Exception], None, None]:
         """Pairs `(i, output of inputs[i])` in the order in which they get done."""
         given = _listed(inputs)
         configs, gate = _shared(config, len(given))
@@ -191,7 +196,7 @@ class Runnable(About, Copied, Generic[Input, Output]):
         *,
         return_exceptions: bool = False,
         **kwargs: Any,
-    ) -> AsyncIterator[tuple[int, Output | Exception]]:
+    ) -> AsyncGenerator[tuple[int, Output | Exception], None]:
         """`batch_as_completed`, async."""
         given = _listed(inputs)
         configs, gate = _shared(config, len(given))
@@ -474,37 +479,6 @@ Step: TypeAlias = (
     | Mapping[str, Any]
 )
 """A branch of a dict: what takes an `A`."""
-
-
-class _Behind(Node):
-    """What a public door of a class with overrides leads to, where that is not the class itself:
-    the overrides, without the door itself if it is one of them (`super().stream()`)."""
-
-    def __init__(self, node: Any, door: str) -> None:
-        self._node, self._door = node, door
-        self.get_name = node.get_name  # type: ignore[method-assign]
-        self._children = node._children  # type: ignore[method-assign]
-        self._fold = node._fold
-        self._run_type = node._run_type  # type: ignore[misc]
-        self._own_callbacks = node._own_callbacks
-
-    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
-        return _doors.open_override(self._node, source, run, kw, self._door)
-
-    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
-        return _doors.aopen_override(self._node, source, run, kw, self._door)
-
-    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        return _doors.value_override(self._node, value, run, kw, self._door)
-
-    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        return await _doors.avalue_override(self._node, value, run, kw, self._door)
-
-
-def _behind(node: Any, door: str) -> Any:
-    if node._shaped and door in node._overridden:
-        return node  # `super()` of a class with a shape: the shape itself
-    return _Behind(node, door)
 
 
 def _listed(inputs: Any) -> list[Any]:

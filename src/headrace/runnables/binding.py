@@ -14,7 +14,7 @@ from ..run import Run
 from ..shapes import Flow, Kwargs, Node
 from . import schema
 from ._copying import ByValue
-from ._doors import DOORS
+from ._doors import DOORS, seen_from_outside
 from ._methods import AWAITED, BATCHES, batch_through, is_method, takes_config, through, with_config
 from ._rebuild import rebuilt
 from ._repr import called
@@ -63,6 +63,10 @@ class RunnableBinding(ByValue, Runnable[Input, Output]):
         for factory in self.config_factories:
             run = run.configured(factory(run.config()), over=True)
         return self.bound, run, kw
+
+    def _behind(self, config: Any, kw: Kwargs) -> tuple[Any, Any, Kwargs]:
+        config, kwargs = self._called(config, kw)
+        return seen_from_outside(self.bound), config, kwargs
 
     def _fold_after(self, fold: Any) -> Any:
         return self.bound._fold_after(fold)

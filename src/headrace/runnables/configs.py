@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from .._bridge import call_in_thread
-from ..config import DEFAULT_RECURSION_LIMIT, RunnableConfig, checked, copied, merge_configs
+from ..config import (
+    DEFAULT_RECURSION_LIMIT,
+    RunnableConfig,
+    check_handlers,
+    checked,
+    copied,
+    merge_configs,
+)
 from ..errors import ConfigError
 from ..run import current_run
 
@@ -48,6 +55,7 @@ def as_told(node: Any, config: Any, fields: Mapping[str, Any]) -> dict[str, Any]
     """What `with_config` was told for `node`, checked. Unknown keys are configurable ones, but a
     misspelt field is refused, unless the node knows a key of that name."""
     told = dict(checked({**checked(config or {}), **fields}))
+    check_handlers(told.get("callbacks"), "with_config(callbacks=…)")
     for key in told:
         if key in _KEYS:
             continue

@@ -109,8 +109,11 @@ class RunnableRetry(ByValue, Plan, Runnable[Input, Output]):
                 raise outcome.error
             if not self._worth(outcome.error):
                 raise outcome.error
+            delay = self._pause(attempt) if self.wait_exponential_jitter else 0.0
+            if run.observed:
+                run.retried(attempt, outcome.error, delay)
             if self.wait_exponential_jitter:
-                yield Sleep(self._pause(attempt))
+                yield Sleep(delay)
 
     def _worth(self, error: Exception) -> bool:
         if self.retry_if is not None:

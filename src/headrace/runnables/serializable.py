@@ -11,9 +11,10 @@ from __future__ import annotations
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
+from ..config import check_handlers
 from ._repr import called
 from .base import Input, Output, Runnable
 
@@ -34,6 +35,12 @@ class RunnableSerializable(BaseModel, Runnable[Input, Output]):
 
     name: str | None = None
     callbacks: Any = Field(default=None, exclude=True, repr=False)
+
+    @field_validator("callbacks")
+    @classmethod
+    def _are_handlers(cls, callbacks: Any) -> Any:
+        check_handlers(callbacks, f"{cls.__name__}(callbacks=…)")
+        return callbacks
 
     @property
     def _own_callbacks(self) -> Any:
