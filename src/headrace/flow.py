@@ -130,7 +130,8 @@ def fold_partial(fold: Fold | None, chunks: list[Any]) -> Any:
         return chunks
 
 
-ROOM = 16  # chunks that a report keeps before it adds them up for the first time
+ROOM = 16  # chunks that a report keeps before it adds them up, where that is cheap
+_ROOMY = 512  # where it is not
 
 
 def compact(fold: Fold | None, chunks: list[Any], room: int) -> int:
@@ -140,13 +141,20 @@ def compact(fold: Fold | None, chunks: list[Any], room: int) -> int:
     if fold is last:
         del chunks[:-1]
         return room
-    if fold is None:
-        try:
-            chunks[:] = [merge(chunks)]
-        except Exception:  # the end says so, to whom it matters
-            return sys.maxsize
-        return room + 1 + (room >> 6)
-    return sys.maxsize
+    if fold is not None:
+        return sys.maxsize
+    if room == ROOM and not _joins(chunks[-1]):
+        return _ROOMY
+    try:
+        chunks[:] = [merge(chunks)]
+    except Exception:  # the end says so, to whom it matters
+        return sys.maxsize
+    return room + 1 + (room >> 6)
+
+
+def _joins(chunk: Any) -> bool:
+    """Whether adding up is joining text, which costs little however often it is done."""
+    return isinstance(chunk, (str, bytes)) or getattr(chunk, "_joins", False) is True
 
 
 def last(chunks: list[Any]) -> Any:

@@ -47,6 +47,7 @@ class BaseMessageChunk(BaseMessage):
     # The hidden subclass; None where a sum is merged at once: kinds with a dict, or an own `+`.
     _unread: ClassVar[type | None] = None
     _same: ClassVar[tuple[str, ...]] = ()  # fields that must agree in the addends of a sum
+    _joins: ClassVar[bool] = True  # adding up is joining text, see `flow.compact`
 
     def __init_subclass__(cls, *, unread: bool = False, lazy: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
