@@ -41,6 +41,21 @@ def test_threads_that_wait_at_the_same_moment_are_all_let_go(monkeypatch):
     assert not any(thread.is_alive() for thread in waiting)
 
 
+def test_a_thread_whose_waiter_was_lost_looks_again(monkeypatch):
+    """As when Ctrl-C strikes the consumer in the middle of letting it go."""
+    monkeypatch.setattr(Hold, "_patience", 0.01)
+    hold = Hold()
+    hold.full = True
+    waiting = threading.Thread(target=hold.wait, args=(SomeRun(),), daemon=True)
+    waiting.start()
+    while not hold._held:
+        waiting.join(0.001)
+    hold._held.clear()
+    hold.full = False
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
 def test_a_waiter_whose_loop_is_closed_is_nobody():
     hold = Hold()
     hold.full = True

@@ -49,7 +49,9 @@ class Hold:
     """The valve: what holds a run while `full`, unless the consumer has `left`."""
 
     _tells = False  # whether event loops learn by the valve, too, that the consumer has left
-    _patience: float | None = None  # seconds until a thread that is held looks again
+    # Seconds until a thread that is held looks again: Ctrl-C may have struck the consumer after it
+    # had taken a waiter from the list and before it let it go.
+    _patience = 0.5
 
     def __init__(self) -> None:
         self.full = False  # the run is to wait
