@@ -4,9 +4,9 @@ A run reports `RunStarted`, any number of `RunChunk`, then exactly one of `RunEn
 `RunCancelled`; in between perhaps `RunRetried` and `CustomEvent`. The content blocks of a chat
 model's answer (`BlockStarted`, `BlockDelta`, `BlockEnded`) are made of its chunks by a machine.
 Events are slotted values built only where somebody takes them (contract *Bus* of the design): each
-carries `seq` (one order for the whole tree of a root run), `run` (who reports) and `time`
-(monotonic seconds). `kind` tells the classes apart where there is no class, as in JSON. Views turn
-them into dicts, patches, spans.
+carries `seq` (one order for the whole tree of a root run; what branches in threads tell at the same
+moment may arrive in another), `run` (who reports) and `time` (monotonic seconds). `kind` tells the
+classes apart where there is no class, as in JSON. Views turn them into dicts, patches, spans.
 """
 
 from __future__ import annotations
