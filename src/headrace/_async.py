@@ -184,14 +184,20 @@ async def value_step(
     return await node._in_avalue(value, run, kw)
 
 
-async def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY) -> Any:
-    """`ainvoke` as the fold of the stream; what it opened is closed when it returns."""
+async def value_by_fold(
+    node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY, *, shown: bool = False
+) -> Any:
+    """`ainvoke` as the fold of the stream; what it opened is closed when it returns.
+
+    `shown`: the run is observed, and reports each chunk as if it were streamed.
+    """
     inner = run.fork()
-    inner.whole = True
+    inner.whole = inner.whole or not shown
     try:
         stream = node._aopen(Once(value), inner, kw)
         inner.streams.append((stream, node, frame_of(stream)))
-        chunks = [chunk async for chunk in stream]
+        read = _reported(stream, run) if shown else stream
+        chunks = [chunk async for chunk in read]
         result = fold_chunks(fold_of(node, stream, None), chunks)
     except BaseException as error:
         await abandon(error, inner, run.streams)
@@ -200,28 +206,16 @@ async def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] =
     return result
 
 
-async def value_shown(node: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
-    """`value_by_fold` of an observed run that reports each chunk as if it were streamed."""
-    inner = run.fork()
+async def _reported(stream: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]:
     report, valve = run.reporter(), run.scope.valve
-    chunks: list[Any] = []
-    try:
-        stream = node._aopen(Once(value), inner, kw)
-        inner.streams.append((stream, node, frame_of(stream)))
-        async for chunk in stream:
-            chunks.append(chunk)
-            if report is not None:
-                report(chunk)
-            if run.pending:
-                await settle(run)
-            if valve is not None and valve.full and await valve.room(run):
-                break
-        result = fold_chunks(fold_of(node, stream, None), chunks)
-    except BaseException as error:
-        await abandon(error, inner, run.streams)
-        raise
-    await close_streams(inner)
-    return result
+    async for chunk in stream:
+        if report is not None:
+            report(chunk)
+        if run.pending:
+            await settle(run)
+        yield chunk
+        if valve is not None and valve.full and await valve.room(run):
+            return
 
 
 def tap(

@@ -179,14 +179,20 @@ def value_step(
     return node._in_value(value, run, kw)
 
 
-def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY) -> Any:
-    """`invoke` as the fold of the stream; what it opened is closed when it returns."""
+def value_by_fold(
+    node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY, *, shown: bool = False
+) -> Any:
+    """`invoke` as the fold of the stream; what it opened is closed when it returns.
+
+    `shown`: the run is observed, and reports each chunk as if it were streamed.
+    """
     inner = run.fork()
-    inner.whole = True
+    inner.whole = inner.whole or not shown
     try:
         stream = node._open(Once(value), inner, kw)
         inner.streams.append((stream, node, frame_of(stream)))
-        chunks = list(stream)
+        read = _reported(stream, run) if shown else stream
+        chunks = list(read)
         result = fold_chunks(fold_of(node, stream, None), chunks)
     except BaseException as error:
         abandon(error, inner, run.streams)
@@ -195,26 +201,14 @@ def value_by_fold(node: Any, value: Any, run: Run, kw: Mapping[str, Any] = EMPTY
     return result
 
 
-def value_shown(node: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
-    """`value_by_fold` of an observed run that reports each chunk as if it were streamed."""
-    inner = run.fork()
+def _reported(stream: Iterator[Any], run: Run) -> Iterator[Any]:
     report, valve = run.reporter(), run.scope.valve
-    chunks: list[Any] = []
-    try:
-        stream = node._open(Once(value), inner, kw)
-        inner.streams.append((stream, node, frame_of(stream)))
-        for chunk in stream:
-            chunks.append(chunk)
-            if report is not None:
-                report(chunk)
-            if valve is not None and valve.full and valve.wait(run):
-                break
-        result = fold_chunks(fold_of(node, stream, None), chunks)
-    except BaseException as error:
-        abandon(error, inner, run.streams)
-        raise
-    close_streams(inner)
-    return result
+    for chunk in stream:
+        if report is not None:
+            report(chunk)
+        yield chunk
+        if valve is not None and valve.full and valve.wait(run):
+            return
 
 
 def tap(

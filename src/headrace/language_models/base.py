@@ -220,14 +220,14 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         prompt = self._coerce(value)
         if self._shows_tokens(run, kw, "_stream"):
-            return self._whole(_sync.value_shown(self, value, run, kw))
+            return self._whole(_sync.value_by_fold(self, value, run, kw, shown=True))
         self._limit(run)
         return self._one(prompt, run, kw)
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
         prompt = self._coerce(value)
         if self._shows_tokens(run, kw, "_stream", "_astream"):
-            return self._whole(await _async.value_shown(self, value, run, kw))
+            return self._whole(await _async.value_by_fold(self, value, run, kw, shown=True))
         if not self._bodies & _WHOLE and "_astream" in self._bodies:
             return await _async.value_by_fold(self, value, run, kw)
         await self._alimit(run)

@@ -109,26 +109,27 @@ class Text(_View):
 
     def past(self) -> Iterable[str]:
         if self.hub.text_of_root is None:
-            self._waiting = [_text_of_models(self.hub)]
+            self._waiting = [_said(self.hub, "text")]
             return ()
         return super().past()
 
     def whole(self) -> str:
         if self.hub.text_of_root:
             return text_in(fold_partial(None, list(self.hub.chunks)))
-        return _text_of_models(self.hub)
+        return _said(self.hub, "text")
 
     def rest(self) -> Iterable[str]:
         text = "" if self.hub.text_of_root else "".join(self._waiting)
         return (text,) if text else ()
 
 
-def _text_of_models(hub: Any) -> str:
+def _said(hub: Any, kind: str) -> str:
+    """What the models have said in blocks of a kind, "text" or "reasoning", which name it so."""
     return "".join(
-        block.so_far().get("text") or ""
+        block.so_far().get(kind) or ""
         for answer in hub.answers.values()
         for block in answer.settle().blocks
-        if block.type == "text"
+        if block.type == kind
     )
 
 
@@ -145,12 +146,7 @@ class Reasoning(_View):
         return ()
 
     def whole(self) -> str:
-        return "".join(
-            block.so_far().get("reasoning") or ""
-            for answer in self.hub.answers.values()
-            for block in answer.settle().blocks
-            if block.type == "reasoning"
-        )
+        return _said(self.hub, "reasoning")
 
 
 class ToolCalls(_View):
