@@ -6,23 +6,21 @@ ends; with `raw` as a line of JSON for each event.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from headrace.events import Event, RunCancelled, RunEnded, RunFailed, RunInfo, Takes
-from headrace.runnables import Runnable
 from headrace.views.codec import to_json
 from headrace.views.filters import Filter
 
 from .event_text import brief, took
 from .event_tree import Row, State, Tree
 from .given import read_input, sort_out
-from .interrupt import stop_on_interrupt
+from .pumping import pump
 from .screen import Screen, remark
 from .target import load_target
 from .weights import fetch_for, load_embedded
@@ -70,7 +68,12 @@ def show_events(
     counted = _Counted(_Raw(ends[0]) if ends else _sink())
     try:
         with counted.sink:
-            (_pump_async if use_async else _pump)(runnable, given.value, options, counted)
+            pump(
+                *(runnable, "stream_typed", given.value, counted.feed),
+                use_async=use_async,
+                interrupted=counted.sink.interrupt,
+                **options,
+            )
     except Exception as error:
         if given.doubt:
             error.add_note(given.doubt)
@@ -100,51 +103,6 @@ class _Counted:
     def feed(self, event: Event) -> None:
         self.count += 1
         self.sink.feed(event)
-
-
-def _pump(
-    runnable: Runnable[Any, Any], value: Any, options: Mapping[str, Any], counted: _Counted
-) -> None:
-    def stop() -> NoReturn:
-        counted.sink.interrupt()
-        raise KeyboardInterrupt
-
-    with stop_on_interrupt(stop):
-        events: Any = runnable.stream_typed(value, **options)
-        try:
-            for event in events:
-                counted.feed(event)
-        finally:
-            events.close()
-
-
-def _pump_async(
-    runnable: Runnable[Any, Any], value: Any, options: Mapping[str, Any], counted: _Counted
-) -> None:
-    asyncio.run(_apump(runnable, value, options, counted))
-
-
-async def _apump(
-    runnable: Runnable[Any, Any], value: Any, options: Mapping[str, Any], counted: _Counted
-) -> None:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-
-    def stop() -> None:
-        counted.sink.interrupt()
-        loop.call_soon_threadsafe(task.cancel)
-
-    with stop_on_interrupt(stop) as interrupted:
-        events: Any = runnable.astream_typed(value, **options)
-        try:
-            async for event in events:
-                counted.feed(event)
-        except asyncio.CancelledError as error:
-            if interrupted():
-                raise KeyboardInterrupt from error
-            raise
-        finally:
-            await events.aclose()
 
 
 # ---- without a terminal --------------------------------------------------------------------------

@@ -8,12 +8,11 @@ from typing import Any
 from headrace.record import Recorder, Replay, record, replay
 from headrace.runnables import Runnable
 
-from .clock import Clock
 from .given import read_input, sort_out
 from .interrupt import stop_on_interrupt
 from .outcome import UsageError
+from .pumping import pump
 from .screen import Screen, remark
-from .streaming import _pump, _pump_async
 from .target import load_target
 from .weights import fetch_for, load_embedded
 
@@ -43,7 +42,7 @@ def record_run(
     recorder: Recorder | None = None
     try:
         with record(output) as recorder:
-            (_pump_async if use_async else _pump)(runnable, given.value, screen, Clock())
+            pump(runnable, "stream", given.value, screen.show, use_async=use_async)
     except Exception as error:
         if given.doubt:
             error.add_note(given.doubt)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from textwrap import wrap
 from typing import Any
 
-from headrace.runnables import Runnable
 from headrace.timing import Timings, table
 from headrace.timing import timing as timed
 
 from .clock import Clock
 from .given import read_input, sort_out
-from .interrupt import stop_on_interrupt
+from .pumping import pump
 from .screen import OutputClosed, Screen, remark, remarks_width
 from .target import load_target
 from .weights import fetch_for, load_embedded
@@ -44,10 +42,15 @@ def stream(
     else:
         fetch_for(runnable)
     screen, clock = Screen(lines=as_json), Clock()
+
+    def take(chunk: Any) -> None:
+        clock.tick(chunk)
+        screen.show(chunk)
+
     times: Timings | None = None
     try:
         with timed() if timing else nullcontext() as times:
-            (_pump_async if use_async else _pump)(runnable, given.value, screen, clock)
+            pump(runnable, "stream", given.value, take, use_async=use_async)
     except OutputClosed:
         raise
     except BaseException as error:  # Ctrl-C, too
@@ -80,39 +83,3 @@ def _folded(line: str, width: int) -> str:
     """Lines of a width, broken between remarks and not inside one."""
     kept = line.replace(" ", "\xa0").replace("\xa0·\xa0", "\xa0· ")
     return "\n".join(wrap(kept, width)).replace("\xa0", " ")
-
-
-def _pump(runnable: Runnable[Any, Any], value: Any, screen: Screen, clock: Clock) -> None:
-    with stop_on_interrupt():
-        chunks = runnable.stream(value)
-        try:
-            for chunk in chunks:
-                clock.tick(chunk)
-                screen.show(chunk)
-        finally:
-            close = getattr(chunks, "close", None)  # a user's own `stream` may give any iterator
-            if close is not None:
-                close()
-
-
-def _pump_async(runnable: Runnable[Any, Any], value: Any, screen: Screen, clock: Clock) -> None:
-    asyncio.run(_apump(runnable, value, screen, clock))
-
-
-async def _apump(runnable: Runnable[Any, Any], value: Any, screen: Screen, clock: Clock) -> None:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    with stop_on_interrupt(lambda: loop.call_soon_threadsafe(task.cancel)) as interrupted:
-        chunks = runnable.astream(value)
-        try:
-            async for chunk in chunks:
-                clock.tick(chunk)
-                screen.show(chunk)
-        except asyncio.CancelledError as error:
-            if interrupted():
-                raise KeyboardInterrupt from error
-            raise
-        finally:
-            close = getattr(chunks, "aclose", None)
-            if close is not None:
-                await close()
