@@ -39,6 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("prompts", "output_parsers", "language_models", "tools", "callbacks", "views"),
         *("retrievers", "vectorstores", "embeddings", "chat_history", "rate_limiters"),
         *("graph", "tracers", "timing", "otel", "_otel_context"),
+        *("caches", "globals", "example_selectors", "load", "conversation"),
     ),
     ("agents", "providers", "local"),
     ("", "serve", "remote", "scale", "explain", "record", "cli"),
@@ -73,6 +74,7 @@ RULES = Rules(
         ("runnables._viewed", "views.log"): "the same",
         ("runnables._viewed", "timing"): "the same",
         ("runnables._viewed", "views.live"): "`open` gives a handle, a view",
+        ("messages", "conversation"): "the path at which users look for what trims conversations",
         ("runnables.graph", "graph"): "the path at which users look for the graph's classes",
     },
 )
