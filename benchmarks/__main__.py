@@ -1,6 +1,6 @@
 """The rounds: each workload by each contender in a fresh process, contenders in turn.
 
-python -m benchmarks                          everything, five rounds (about seven minutes)
+python -m benchmarks                          everything, five rounds (about ten minutes)
 python -m benchmarks --only chat --rounds 9   workloads whose name has "chat" in it
 python -m benchmarks --json FILE              every number of every round, too
 python -m benchmarks --markdown               and write the table of docs/benchmarks.md

@@ -53,6 +53,24 @@ def json_pieces(size: int) -> list[str]:
     return cut(json.dumps({"countries": countries}), size)
 
 
+def json_fours(size: int) -> list[str]:
+    """An object of records, seventy characters each or so, in `size` pieces of four characters."""
+    text, count = '{"countries": [', 0
+    while True:
+        record = {
+            "name": f"Country {count}",
+            "area": 67.5 + count,
+            "eu": count % 2 == 0,
+            "cities": ["Lyon", "Nice"],
+        }
+        more = f"{', ' if count else ''}{json.dumps(record)}"
+        if len(text) + len(more) + 20 > 4 * size:
+            break
+        text, count = text + more, count + 1
+    note = "x" * (4 * size - len(text) - len('], "note": ""}'))
+    return cut(f'{text}], "note": "{note}"}}', size)
+
+
 def shout(text: str) -> str:
     return text + "!"
 

@@ -23,6 +23,7 @@ class Job:
     go: Callable[[Any], Any]
     make: Callable[[], Any] = lambda: None  # prepares what `go` is given; not timed
     shown: Callable[[Any], Any] = lambda result: result  # of the result, what all must agree on
+    sampled: int | None = None  # how many chunks it does, where it does not do all of them
 
 
 @dataclass
@@ -37,10 +38,10 @@ class Library:
     """Headrace or langchain-core by the names that both have; imported as they are touched."""
 
     def __init__(self, package: str) -> None:
-        self._package = package
+        self.package = package
 
     def __getattr__(self, module: str) -> Any:
-        return import_module(f"{self._package}.{module}")
+        return import_module(f"{self.package}.{module}")
 
 
 def collect(job: Job) -> Any:

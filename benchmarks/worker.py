@@ -104,11 +104,14 @@ def measure(contender: str, workload: Workload) -> dict[str, float]:
     if contender == "langchain-core" and workload.lc_sizes:
         sizes = workload.lc_sizes
     times: dict[int, Times] = {}
+    count = 0
     for size in sizes:
         job = job_for(contender, workload.name, size)
-        times[size] = best_of(job, BUDGET / len(sizes))
+        cpu, wall = best_of(job, BUDGET / len(sizes))
+        count = size * workload.items
+        part = 1 if job.sampled is None else count / job.sampled
+        times[size] = cpu * part, wall * part
     cpu, wall = times[sizes[-1]]
-    count = sizes[-1] * workload.items
     found = {"cpu": cpu / count * 1e6, "wall": wall / count * 1e6}
     for small, large in pairwise(sizes):
         found[f"{large}/{small}"] = times[large][0] / times[small][0]

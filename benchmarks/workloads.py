@@ -7,6 +7,7 @@ the worker gives, with its unit and the aim. Aims compare numbers of the same ro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 STREAM = 2_000  # chunks of one stream
@@ -94,6 +95,38 @@ def added(title: str, aim: Aim) -> tuple[Metric, ...]:
     )
 
 
+def growing_json() -> Iterator[Workload]:
+    """For each size the machine, beside who reads all again for each value; then the parser."""
+    for kb in (1, 8, 64, 256):
+        sizes, what = (kb * 256,), f"JSON of {kb} KB in pieces of 4 characters"
+        yield Workload(
+            f"json-{kb}k",
+            per("chunk", f"{what}, a value after each", raw(1)),
+            sizes=sizes,
+            lc_rounds=2,
+            result="last",
+            note="" if kb > 1 else JITER,
+        )
+        yield Workload(
+            f"json-parser-{kb}k",
+            per("chunk", f"{what}, JsonOutputParser", faster(200) if kb == 8 else None),
+            sizes=sizes,
+            lc_sizes=(min(kb, 8) * 256,),
+            lc_rounds=1,
+            result="last",
+            note=PYDANTIC if kb == 1 else SMALLER if kb > 8 else "",
+        )
+
+
+JITER = (
+    "here and for the larger ones, the raw column is `jiter.from_json(partial_mode=...)` and "
+    "langchain-core's its `parse_partial_json`, which read all again for each value; the mean over "
+    "the stream, from 64 prefixes"
+)
+PYDANTIC = (
+    "here and for the larger ones, the raw column is `pydantic_core.from_json(allow_partial=...)`"
+)
+SMALLER = "langchain-core with 8 KB; its cost per chunk grows with the text"
 EVENTS = (1_250, 2_500, 5_000, 10_000, 20_000)
 LOGS = (500, 1_000, 2_000, 4_000)
 CHAT = "prompt | fake model | StrOutputParser"
@@ -292,6 +325,16 @@ WORKLOADS = (
         lc_sizes=(500, 1_000),
         lc_rounds=1,
         result="last",
+    ),
+    *growing_json(),
+    Workload(
+        "grow-json-text",
+        growing("growth of JsonStream, 1 KB to 1 MB, a value after each piece"),
+        sizes=tuple(256 * 2**doublings for doublings in range(11)),
+        lc_sizes=(256, 512, 1024),
+        lc_rounds=1,
+        result="last",
+        note="the raw column is `json.loads` of all of it, once, at the end",
     ),
     Workload(
         "grow-events",

@@ -5,7 +5,9 @@ Nothing here looks at a clock; `make bench` does. Sizes are small, the code is t
 
 from __future__ import annotations
 
+import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,35 @@ def test_json_grows_chunk_by_chunk() -> None:
     assert len(seen["headrace"]) > 20
 
 
+@pytest.mark.parametrize("size", [9, 100, 1000])
+def test_json_comes_in_pieces_of_four_characters(size: int) -> None:
+    pieces = data.json_fours(size)
+    assert {len(piece) for piece in pieces} == {4}
+    assert len(pieces) == size
+    assert list(json.loads("".join(pieces))) == ["countries", "note"]
+
+
+def test_who_reads_all_again_does_so_for_prefixes_as_far_from_each_other() -> None:
+    """What is measured is said of every chunk, so the sample is even and has the end in it."""
+    for contender in ("raw", "langchain-core"):
+        job = job_for(contender, "json-8k", 2048)
+        assert job.sampled == 64
+        found = [len(json.dumps(value)) for value in collect(job)]
+        steps = [after - before for before, after in pairwise(found)]
+        assert all(50 < step < 250 for step in steps), (
+            "two 64ths of 8 KB, and what is not shown yet"
+        )
+        assert found[-1] == 8192
+
+
+def test_a_sample_is_counted_for_all() -> None:
+    """64 of 2,048 chunks take a 32nd of the time of all."""
+    workload = Workload("json-8k", BY_NAME["json-8k"].metrics, sizes=(2048,))
+    found = measure("raw", workload)
+    job = job_for("raw", "json-8k", 2048)
+    assert 0.2 < found["cpu"] / (best_of(job, 0.3)[0] / 64 * 1e6) < 5
+
+
 def test_every_workload_is_there_for_every_contender() -> None:
     assert set(RAW) == set(CHAINS) == set(TIMED)
     assert set(IMPORTS) == {workload.name for workload in WORKLOADS} - set(TIMED)
@@ -109,6 +140,8 @@ def test_aims_are_the_ones_promised() -> None:
     assert aims[("policies", "frames")] == aims[("policies-async", "frames")] == ("value", 3)
     assert aims[("build-chunk", "cpu")] == ("value", 0.6)
     assert aims[("add-chunks", "cpu")] == aims[("add-chunks-read", "cpu")] == ("value", 1.2)
+    assert {aims[(f"json-{kb}k", "cpu")] for kb in (1, 8, 64, 256)} == {("raw", 1)}
+    assert aims[("json-parser-8k", "cpu")] == ("faster", 200)
     assert aims[("crowd", "seconds")] == aims[("crowd", "gap")] == ("raw", 1.5)
     assert aims[("events", "cpu")] == ("faster", 30)
     assert aims[("events", "over")] == ("value", 2)

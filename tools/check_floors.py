@@ -39,7 +39,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("prompts", "output_parsers", "language_models", "tools", "callbacks", "views"),
         *("retrievers", "vectorstores", "embeddings", "chat_history", "rate_limiters"),
         *("graph", "tracers", "timing", "otel", "_otel_context"),
-        *("caches", "globals", "example_selectors", "load", "conversation"),
+        *("caches", "globals", "example_selectors", "load", "conversation", "json_schema"),
+        *("validation",),
     ),
     ("agents", "providers", "local"),
     ("", "serve", "remote", "scale", "explain", "record", "cli"),
@@ -56,7 +57,7 @@ class Rules:
     body_lines: int = 40
     body_lines_hard: int = 60
     # (first floor, last floor, code lines together); docs/decisions/0002-budgets.md says why
-    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3350), (2, 3, 3400), (4, 4, 4750))
+    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3700), (2, 3, 3400), (4, 4, 4900))
     # "runnables/base.py" -> why it is longer than file_lines (never than file_lines_hard)
     long_files: Mapping[str, str] = field(default_factory=dict)
     # "runnables/base.py:Runnable.batch" -> why it is longer than body_lines
@@ -74,7 +75,13 @@ RULES = Rules(
         ("runnables._viewed", "views.log"): "the same",
         ("runnables._viewed", "timing"): "the same",
         ("runnables._viewed", "views.live"): "`open` gives a handle, a view",
+        ("runnables._viewed", "tools.convert"): "`as_tool` makes what lives above",
         ("messages", "conversation"): "the path at which users look for what trims conversations",
+        ("messages.ai", "conversation.vendors"): "a provider's content is translated when read",
+        ("messages.content", "conversation.vendors.inputs"): "the same, of what users give",
+        ("values", "validation"): "pydantic is asked for by a user's model that has a value in it",
+        ("messages.base", "validation"): "the same",
+        ("messages.convert", "validation"): "the same",
         ("runnables.graph", "graph"): "the path at which users look for the graph's classes",
     },
 )
@@ -201,6 +208,13 @@ class _Imports(ast.NodeVisitor):
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._inside(node)
+
+    def visit_If(self, node: ast.If) -> None:
+        # For editors and type checkers only: it may point where a late import may.
+        if "TYPE_CHECKING" in ast.unparse(node.test):
+            self._inside(node)
+        else:
+            self.generic_visit(node)
 
     def _inside(self, node: ast.AST) -> None:
         self._depth += 1

@@ -9,10 +9,14 @@
     ├── RecursionLimitError(RecursionError)  runnables that return runnables went too deep
     ├── OutputParserException(ValueError)  a model's output cannot be parsed
     ├── JsonSyntaxError(ValueError)        a text is not JSON: where, and what was expected
+    │   └── JsonDepthError(RecursionError)   its containers are nested too deep
+    ├── EventTooLongError(ValueError)      a server-sent event is longer than was agreed
+    ├── XmlSyntaxError(ValueError)         a text is not XML, or XML that is refused: where, and why
     ├── ContextLengthError(ValueError)     the prompt is longer than the model's context
     ├── IncompleteStream                   a stream ended without its terminal signal
     ├── SlowConsumerError(RuntimeError)    a consumer of a live run was too slow, as was agreed
     ├── ModelError(RuntimeError)           a model failed at a request that was in order
+    │   └── ModelRefusalError              it declined; an OutputParserException as well
     ├── TracerException(LookupError)       a tracer is told of a run that it does not know
     └── WeightsError(OSError)              a model's weights are missing, damaged or out of reach
 
@@ -25,27 +29,30 @@ a sentence that names the offending value and says what to do about it. This fil
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
     "AsyncOnlyError",
     "ConfigError",
     "ContextLengthError",
+    "EventTooLongError",
     "HeadraceError",
     "HeadraceWarning",
     "IncompleteStream",
     "InputError",
+    "JsonDepthError",
     "JsonSyntaxError",
     "MissingExtraError",
     "MissingVariablesError",
     "ModelError",
+    "ModelRefusalError",
     "NoRunWarning",
     "OutputParserException",
     "RecursionLimitError",
     "SlowConsumerError",
     "TracerException",
     "WeightsError",
+    "XmlSyntaxError",
 ]
 
 
@@ -110,6 +117,9 @@ class OutputParserException(HeadraceError, ValueError):
         llm_output: the output that could not be parsed.
         send_to_llm: whether an agent should hand `observation` and `llm_output` back to the
             model, so that it can correct itself; both must then be given.
+        position: where it goes wrong, in characters of the text from 0; None where that is not
+            known.
+        expected: what was expected there, e.g. `"':' after the key"`; None likewise.
     """
 
     def __init__(
@@ -118,6 +128,9 @@ class OutputParserException(HeadraceError, ValueError):
         observation: str | None = None,
         llm_output: str | None = None,
         send_to_llm: bool = False,
+        *,
+        position: int | None = None,
+        expected: str | None = None,
     ) -> None:
         if send_to_llm and (observation is None or llm_output is None):
             raise InputError(
@@ -128,6 +141,8 @@ class OutputParserException(HeadraceError, ValueError):
         self.observation = observation
         self.llm_output = llm_output
         self.send_to_llm = send_to_llm
+        self.position = position
+        self.expected = expected
 
 
 class JsonSyntaxError(HeadraceError, ValueError):
@@ -149,6 +164,46 @@ class JsonSyntaxError(HeadraceError, ValueError):
     def __reduce__(self) -> tuple[Any, ...]:
         first = (self.expected, self.position, self.found)
         return _rebuild, (type(self), first, dict(self.__dict__), self.args)
+
+
+class XmlSyntaxError(HeadraceError, ValueError):
+    """A text is not XML, ends before its XML does, or holds what is refused.
+
+    Args:
+        reason: what is wrong, e.g. `"mismatched tag"`.
+        position: index in the whole text, in characters from 0.
+    """
+
+    def __init__(self, reason: str, position: int) -> None:
+        self.reason = reason
+        self.position = position
+        super().__init__(f"Invalid XML at character {position}: {reason}.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        first = (self.reason, self.position)
+        return _rebuild, (type(self), first, dict(self.__dict__), self.args)
+
+
+class JsonDepthError(JsonSyntaxError, RecursionError):
+    """A JSON text has more containers open at a time than may be."""
+
+
+class EventTooLongError(HeadraceError, ValueError):
+    """A server-sent event is longer than its decoder accepts.
+
+    Args:
+        limit: characters that one event may have.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(
+            f"A server-sent event has more than {limit:,} characters: give SseDecoder a larger "
+            "max_event, or have the server send smaller events."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), (self.limit,), dict(self.__dict__), self.args)
 
 
 class ContextLengthError(HeadraceError, ValueError):
@@ -212,19 +267,35 @@ class ModelError(HeadraceError, RuntimeError):
     """A model, or what serves it, failed at a request that was in order."""
 
 
+class ModelRefusalError(ModelError, OutputParserException):
+    """A model declined to give what it was asked for, and said so in an answer.
+
+    Args:
+        message: the sentence.
+        raw_message: the answer in which it refused.
+    """
+
+    def __init__(
+        self,
+        message: str = "The model refused to produce the requested output.",
+        *,
+        raw_message: Any = None,
+    ) -> None:
+        OutputParserException.__init__(self, message, llm_output=getattr(raw_message, "text", None))
+        self.raw_message = raw_message
+
+    @classmethod
+    def from_refusal(cls, refusal: dict[str, Any], *, raw_message: Any) -> ModelRefusalError:
+        """The error for a content block of type "refusal" in an answer."""
+        category = (refusal.get("extras") or {}).get("category")
+        kind = f" (category={category!r})" if category else ""
+        said = f": {refusal['refusal']}" if refusal.get("refusal") else ""
+        told = f"Model refused to produce the requested output{kind}{said}"
+        return cls(told, raw_message=raw_message)
+
+
 class WeightsError(HeadraceError, OSError):
     """A model's weights are missing, damaged, unknown to the engine or cannot be fetched."""
-
-
-def missing_variables(missing: Iterable[str], received: Iterable[str]) -> MissingVariablesError:
-    """The error for a template that lacks variables, naming them and the ones received."""
-    lacks, has = sorted(missing), sorted(received)
-    names = ", ".join(repr(name) for name in lacks)
-    first = lacks[0] if lacks else "name"
-    return MissingVariablesError(
-        f"The prompt needs the variables {{{names}}}, which were not given (received: {has}). Pass "
-        f"them in the input; if braces were meant as text, write them twice: '{{{{{first}}}}}'."
-    )
 
 
 def _rebuild(

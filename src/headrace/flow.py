@@ -20,9 +20,9 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from .merge import merge
 from .run import UNKNOWN
 
-__all__ = ["EMPTY", "ROOM", "Branch", "Collect", "Command", "Emit", "Folded", "Forward", "Late",
-           "Machine", "Once", "Outcome", "Read", "Sleep", "compact", "fold_chunks",
-           "fold_of"]  # fmt: skip
+__all__ = ["EMPTY", "ROOM", "Branch", "Collect", "Command", "Emit", "Folded", "Forward", "Known",
+           "Late", "Machine", "Once", "Outcome", "Read", "Sleep", "compact", "fold_chunks",
+           "fold_of", "knowing_fold"]  # fmt: skip
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 Fold: TypeAlias = Callable[[list[Any]], Any]
@@ -107,6 +107,19 @@ class Late:
         return getattr(self._stream, name)  # close, aclose, the frame
 
 
+class Known:
+    """A fold that has the value from elsewhere: also of a stream that was empty (it `knows`)."""
+
+    __slots__ = ("_value",)
+    knows = True
+
+    def __init__(self, value: Callable[[], Any]) -> None:
+        self._value = value
+
+    def __call__(self, chunks: list[Any]) -> Any:
+        return self._value()
+
+
 def fold_of(node: Any, stream: Any, source: Any) -> Fold | None:
     """How the chunks of a stream add up that `node` opened over `source`."""
     if type(stream) is Late:
@@ -115,10 +128,19 @@ def fold_of(node: Any, stream: Any, source: Any) -> Fold | None:
 
 
 def fold_chunks(fold: Fold | None, chunks: list[Any]) -> Any:
-    """The value of a stream, by the producer's own fold or by adding up; None if it is empty."""
+    """The value of a stream, by the producer's own fold or by adding up; None if it is empty, but
+    where the fold knows (`Known`)."""
     if not chunks:
-        return None
+        knowing = knowing_fold(fold)
+        return None if knowing is None else knowing(chunks)
     return merge(chunks) if fold is None else fold(chunks)
+
+
+def knowing_fold(fold: Fold | None) -> Fold | None:
+    """The fold behind this one that has the value of an empty stream too; None where none has."""
+    while type(late := getattr(fold, "__self__", None)) is Late:
+        fold = late.told[-1]
+    return fold if getattr(fold, "knows", False) else None
 
 
 def fold_partial(fold: Fold | None, chunks: list[Any]) -> Any:

@@ -105,4 +105,4 @@ class ImagePromptValue(PromptValue):
         return str(self.image_url.get("url", ""))
 
     def to_messages(self) -> list[BaseMessage]:
-        return [HumanMessage([self.image_url])]
+        return [HumanMessage([{"type": "image_url", "image_url": self.image_url}])]

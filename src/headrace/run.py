@@ -36,7 +36,7 @@ from .events import (
 from .scope import BARE, Scope, Valve, same_or, union
 
 __all__ = ["BARE", "UNKNOWN", "Run", "RunCallbacks", "Scope", "Valve", "Waking", "begin",
-           "current_run", "observed"]  # fmt: skip
+           "current_run", "everywhere", "observed"]  # fmt: skip
 
 
 UNKNOWN: Any = object()
@@ -47,6 +47,7 @@ _current: ContextVar[Run | None] = ContextVar("headrace_run", default=None)
 _around: ContextVar[tuple[Any, ...]] = ContextVar("headrace_around", default=())
 _naming = Lock()
 _watched = False  # whether there has been an `observed` block: most programs have none
+everywhere: list[Any] = []  # observers of all runs of the process that begin from now on
 
 
 def current_run() -> Run | None:
@@ -524,7 +525,7 @@ def begin(node: Any, config: Mapping[str, Any] | None) -> Run:
     parent = _current.get()
     if config:
         checked(config)
-    if _watched and (watching := _around.get()):
+    if (_watched or everywhere) and (watching := (*everywhere, *_around.get())):
         config = merge_configs(config, {"callbacks": list(watching)})
     if node is not None and node._own_callbacks is not None:
         config = merge_configs(config, {"callbacks": node._own_callbacks})
@@ -534,9 +535,7 @@ def begin(node: Any, config: Mapping[str, Any] | None) -> Run:
         scope = parent.scope
         config = {}
     else:
-        above = getattr(config.get("callbacks"), "run", None)
-        if above is not None:
-            parent = above
+        parent = getattr(config.get("callbacks"), "run", None) or parent
         scope = (BARE if parent is None else parent.scope).merged(config)
     new = Run(scope, [])
     new.node, new._name, new._id = node, config.get("run_name"), config.get("run_id")

@@ -9,6 +9,7 @@ from .callbacks.tracers import (
     RunCollectorCallbackHandler,
     collect_runs,
 )
+from .views.log_stream import LogStreamCallbackHandler
 from .views.run_log import LogEntry, RunLog, RunLogPatch, RunState
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "BaseTracer",
     "ConsoleCallbackHandler",
     "LogEntry",
+    "LogStreamCallbackHandler",
     "Run",
     "RunCollectorCallbackHandler",
     "RunLog",

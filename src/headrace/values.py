@@ -8,12 +8,12 @@ model is defined, never before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from headrace.errors import InputError
 
-__all__ = ["Value", "plain", "value_schema"]
+__all__ = ["Value", "plain", "read_json", "without_none"]
 
 
 class Value:
@@ -22,7 +22,7 @@ class Value:
     __slots__ = ()
 
     _shown: ClassVar[tuple[str, ...]] = ()
-    _json: ClassVar[Mapping[str, Any]] = {}  # the fields in JSON schemas; see `value_schema`
+    _json: ClassVar[Mapping[str, Any]] = {}  # the fields in JSON schemas; see `validation`
 
     def __eq__(self, other: object) -> bool:
         if self.__class__ is not other.__class__:
@@ -65,14 +65,49 @@ class Value:
             fields = {name: item for name, item in value.items() if name != "type"}
             kind = value.get("type", getattr(cls, "type", None))
             if kind == getattr(cls, "type", None):
-                return cls(**fields)
+                try:
+                    return cls(**fields)
+                except TypeError as error:  # a field that there is not, or lacks
+                    raise InputError(
+                        f"{value!r:.200} is no {cls.__name__}: {error}. Its fields: "
+                        f"{', '.join(cls._shown)}."
+                    ) from error
         raise InputError(
             f"{value!r} is no {cls.__name__}: pass one, or a dict of {', '.join(cls._shown)}."
         )
 
+    def model_dump_json(self, *, indent: int | None = None, exclude_none: bool = False) -> str:
+        """`model_dump` as JSON; values that JSON does not know become strings."""
+        import json
+
+        fields = without_none(self.model_dump()) if exclude_none else self.model_dump()
+        return json.dumps(fields, ensure_ascii=False, indent=indent, default=str)
+
+    @classmethod
+    def model_validate_json(cls, text: str | bytes) -> Self:
+        """A value of this class from the text that `model_dump_json` gives."""
+        return cls.model_validate(read_json(text))
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from headrace.validation import value_schema
+
         return value_schema(cls, cls.model_validate, cls._json)
+
+
+def read_json(text: str | bytes) -> Any:
+    """What a JSON text holds; InputError where it is none."""
+    import json
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"This is no JSON ({error}): {text[:200]!r}") from error
+
+
+def without_none(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def plain(value: Any) -> Any:
@@ -84,49 +119,3 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     dump = getattr(value, "model_dump", None)
     return value if dump is None else dump()
-
-
-def value_schema(
-    kind: Any, coerce: Callable[[Any], Any], fields: Mapping[str, Any] | None = None
-) -> Any:
-    """The pydantic core schema of a class of values.
-
-    Args:
-        kind: the class; its instances have a `model_dump` method.
-        coerce: makes an instance of what a field was given; raises ValueError or TypeError for
-            what it cannot use.
-        fields: the JSON schemas of its fields. Required are those without a `default` and not
-            marked `optional`. Its type comes by itself.
-    """
-    from pydantic_core import core_schema
-
-    def checked(value: Any) -> Any:
-        try:
-            return coerce(value)
-        except TypeError as error:
-            raise ValueError(str(error)) from error
-
-    described = {
-        name: {"title": name.replace("_", " ").title(), **field}
-        for name, field in (fields or {}).items()
-    }
-    tag = getattr(kind, "type", None)
-    if isinstance(tag, str) and described and "type" not in described:
-        described["type"] = {"const": tag, "default": tag, "title": "Type", "type": "string"}
-    shape: dict[str, Any] = {"title": kind.__name__, "type": "object"}
-    if described:
-        shape["properties"] = described
-        shape["required"] = [
-            name
-            for name, field in described.items()
-            if not field.pop("optional", False) and "default" not in field
-        ]
-    return core_schema.no_info_plain_validator_function(
-        checked,
-        ref=f"{kind.__module__}.{kind.__qualname__}:{id(kind)}",
-        serialization=core_schema.plain_serializer_function_ser_schema(
-            lambda value: value.model_dump()
-        ),
-        json_schema_input_schema=core_schema.any_schema(metadata={"pydantic_js_updates": shape}),
-        metadata={"pydantic_js_updates": shape},
-    )

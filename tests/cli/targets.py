@@ -51,6 +51,20 @@ null
 eight nine \\ud800
 """
 
+# Chunks that do not add up as text.
+ELEMENTS = """
+from headrace.output_parsers import JsonOutputParser, PydanticOutputParser
+from pydantic import BaseModel
+
+class One(BaseModel):
+    n: str
+
+names = JsonOutputParser(path="a[*].n")
+bound = JsonOutputParser(path="a[*].n").with_config(tags=["t"])
+so_far = JsonOutputParser()
+typed = PydanticOutputParser(One)
+"""
+
 # What goes wrong in a step.
 FAILING = """
 from headrace.runnables import RunnableLambda

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from .targets import FAILING, TEXTUAL, VALUES
+from .targets import ELEMENTS, FAILING, TEXTUAL, VALUES
 
 BOTH = pytest.mark.parametrize("colour", [(), ("--async",)], ids=["sync", "async"])
 
@@ -15,6 +15,7 @@ BOTH = pytest.mark.parametrize("colour", [(), ("--async",)], ids=["sync", "async
 @pytest.fixture(autouse=True)
 def files(folder):
     (folder / "demo.py").write_text(VALUES)
+    (folder / "elements.py").write_text(ELEMENTS)
     (folder / "failing.py").write_text(FAILING)
     (folder / "broken.py").write_text("import gone_dependency")
 
@@ -47,6 +48,21 @@ def test_with_json_each_chunk_is_a_line(here, colour):
     assert chunks[9:11] == [7, None]
     assert chunks[11]["content"][1] == {"type": "image_url", "image_url": "x"}
     assert chunks[12:] == ["", " nine \ud800"]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "given", "shown"),
+    [
+        ("names", '{"a": [{"n": "x"}, {"n": "y"}, {"n": "y"}]}', "x\ny\ny\n"),
+        ("bound", '{"a": [{"n": "x"}, {"n": "y"}]}', "x\ny\n"),
+        ("typed", '{"n": "x"}', '{"n": "x"}\n'),
+        ("so_far", '"x"', "x\n"),
+    ],
+)
+def test_values_by_themselves_have_lines_of_their_own(here, colour, name, given, shown):
+    told = here("stream", f"elements.py:{name}", given, "--text", *colour)
+    assert told == (0, shown, "")
 
 
 @BOTH

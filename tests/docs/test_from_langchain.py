@@ -22,7 +22,9 @@ _ROW = re.compile(r"^\| `(langchain_core[\w.]+)` \| `(headrace[\w.]+)` \| (.+) \
 MOVED = {
     "langchain_core.exceptions": "headrace.errors",
     "langchain_core.runnables.graph": "headrace.runnables.graph",
+    "langchain_core.utils.function_calling": "headrace.tools",
     "langchain_core.utils.json": "headrace.jsonstream",
+    "langchain_core.utils.json_schema": "headrace.tools",
 }
 # (new path, name) -> what it is here is another thing than there
 OTHERS = {("headrace.errors", "ModelError"), ("headrace.callbacks", "Run")}
@@ -98,6 +100,8 @@ def test_the_rule_above_the_table() -> None:
         "from langchain_core.runnables.base import Runnable\n"
         "from langchain_core.prompts import PromptTemplate\n"
         "from langchain_core.exceptions import OutputParserException\n"
+        "from langchain_core.utils.function_calling import convert_to_openai_tool\n"
+        "from langchain_core.utils.json_schema import dereference_refs\n"
         "from langchain_core.runnables.graph import Graph\n"
     )
     for pattern, new in sed_lines(PAGE.read_text(encoding="utf-8")):
@@ -106,6 +110,8 @@ def test_the_rule_above_the_table() -> None:
         "from headrace.runnables import Runnable\n"
         "from headrace.prompts import PromptTemplate\n"
         "from headrace.errors import OutputParserException\n"
+        "from headrace.tools import convert_to_openai_tool\n"
+        "from headrace.tools import dereference_refs\n"
         "from headrace.runnables.graph import Graph\n"
     )
     space: dict[str, Any] = {}

@@ -85,9 +85,10 @@ def test_a_slow_screen_never_stalls_a_tracer(colour):
             seen = [handle.next(shown)]
             events = handle.read(tracer)
             assert [event.kind for event in events].count("end") == 3
-            assert (screen.depth, screen.coalesced > 0) == (1, True)
+            # The rest waits as one piece; where the reader woke up late, all came as the first.
+            assert (screen.depth <= 1, screen.coalesced > 0) == (True, True)
             seen += handle.rest(shown)
-            assert len(seen) == 2
+            assert len(seen) <= 2
             assert "".join(seen) == WHOLE
 
     colour.run(body)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.utils import json as theirs
 
-from headrace.errors import JsonSyntaxError, OutputParserException
+from headrace.errors import JsonDepthError, JsonSyntaxError, OutputParserException
 from headrace.jsonstream import (
     JsonStream,
     parse_and_check_json_markdown,
@@ -89,6 +89,13 @@ def deep_recursion() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("deep_recursion")
+@pytest.mark.parametrize("read", [parse_partial_json, parse_json_markdown])
+@pytest.mark.parametrize("end", [0, 1001])
+def test_too_deep_is_an_error_of_its_own(read: Any, end: int) -> None:
+    with pytest.raises(JsonDepthError, match="at most 1000 levels"):
+        read("[" * 1001 + "]" * end)
+
+
 def test_one_limit_on_depth_however_the_text_is_read() -> None:
     for depth, legal in ((1000, True), (1001, False), (20_000, False)):
         text = "[" * depth + "]" * depth

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.errors import HeadraceError, JsonSyntaxError
+from headrace.errors import HeadraceError, JsonDepthError, JsonSyntaxError
 from headrace.jsonstream import JsonStream
 from jsonstream.documents import documents, same
 
@@ -138,7 +138,7 @@ def test_implementation_defined_as_python_has_it(text: str, strict: bool) -> Non
     ("text", "expected"),
     [
         ("[", "a JSON value or ']'"),
-        ("[1", "what comes after '1'"),
+        ("[1", "',' or ']'"),
         ("[1 ", "',' or ']'"),
         ("[1,", "a JSON value"),
         ("{", "a key in double quotes or '}'"),
@@ -148,7 +148,7 @@ def test_implementation_defined_as_python_has_it(text: str, strict: bool) -> Non
         ('{"a":1,', "a key in double quotes"),
         ('[1, "abc', "the end of the string that begins at character 4"),
         ('{"abc', "the end of the string that begins at character 1"),
-        ("[tru", "what comes after 'tru'"),
+        ("[tru", "the rest of the word 'tru'"),
         ("[1.x", "the rest of a number"),
         ("", "a JSON value"),
         ("no JSON here", "a JSON value"),
@@ -196,8 +196,9 @@ def test_nesting_is_limited(one: str, mode: Any) -> None:
     stream = _read([one] * 1000, mode=mode)
     assert stream.error is None
     stream.feed(one)
-    with pytest.raises(JsonSyntaxError) as caught:
+    with pytest.raises(JsonDepthError) as caught:
         stream.finish()
+    assert isinstance(caught.value, RecursionError)
     assert caught.value.position == 1000 * len(one)
     assert caught.value.expected == "at most 1000 levels of nesting"
     depth, value = 0, stream.value
@@ -212,12 +213,22 @@ def test_the_limit_on_nesting_can_be_lower() -> None:
     assert _read(["[[[]]]"], max_depth=2).error is not None
 
 
-def test_a_long_number_shows_when_it_ends() -> None:
-    digits = "1" * 200
-    stream = _read([f"[0.{digits}"])
-    assert stream.value == []
-    stream.feed("]")
-    assert stream.finish() == [float(f"0.{digits}")]
+@pytest.mark.parametrize("size", [1, 3, 61, 64, 65, 66, 1000])
+def test_of_a_long_number_the_beginning_shows_until_its_end(size: int) -> None:
+    for digits in ("1" * 200, "0." + "1" * 200):
+        text = f"[{digits}"
+        stream = _read([text[at : at + size] for at in range(0, len(text), size)])
+        assert same(stream.value, json.loads(f"[{digits[:64]}]"))
+        stream.feed("]")
+        assert same(stream.finish(), json.loads(f"[{digits}]"))
+
+
+@pytest.mark.parametrize("place", [3, 62, 63, 64, 65, 130])
+def test_a_long_number_is_wrong_at_the_same_place_however_it_is_cut(place: int) -> None:
+    text = f"[{'1' * place}-{'1' * 100}]"
+    seen = {str(_read(parts).error) for parts in ([text], list(text), [text[:70], text[70:]])}
+    assert len(seen) == 1
+    assert f"character {place + 1}:" in seen.pop()
 
 
 def test_an_integer_that_python_refuses_is_a_syntax_error() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import headrace.jsonstream._snapshot as snapshot
 from headrace.jsonstream import JsonStream
 
 PIECE = 4
@@ -61,6 +62,12 @@ CASES = [
     *(pytest.param(make, 330, id=name) for name, make in DEEP.items()),
 ]
 MODES: list[Any] = ["partial", "delimited"]
+
+
+@pytest.fixture(autouse=True)
+def long_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays get long in the first third of these texts."""
+    monkeypatch.setattr(snapshot, "LONG", 64)
 
 
 def _calls(text: str, mode: Any) -> list[int]:

@@ -28,6 +28,10 @@ FOUND = [
     ("The records:\n[{}]", [{}]),
     ("The numbers: [1, 2, 3]", [1, 2, 3]),
     ("The numbers:\n  [-1]", [-1]),
+    ("The answers: [true, false]", [True, False]),
+    ("The answers:\n[ null\n]", [None]),
+    ("The answers: [Infinity]", [float("inf")]),
+    ('See: [nullable], [true-ish], [not] [false]: {"a": 1}', {"a": 1}),
     ("Nothing: [] is all", []),
     ("Nothing: {}", {}),
     ('As [1] says, { \n "a": 1}', {"a": 1}),
@@ -52,6 +56,9 @@ MISSING = [
     "no JSON",
     "see {this} and [that]",
     "as [1] says",
+    "as [1] says, it is [2, 3]",
+    "this: [nullable]",
+    "this: [tru",
     "```json\n```",
     "tru",
     "-",
@@ -129,3 +136,14 @@ def test_blanks_that_may_surround_the_json_show_with_what_follows() -> None:
     bare = JsonStream(prose=False)
     bare.feed('["a ')
     assert bare.value == ["a "]
+
+
+@pytest.mark.parametrize("text", ["true ", "null\n", "NaN\t", "-Infinity ", "[true ", "x: [null "])
+def test_a_blank_ends_a_literal_however_the_text_is_cut(text):
+    whole = JsonStream()
+    whole.feed(text)
+    for at in range(1, len(text)):
+        cut = JsonStream()
+        for piece in (text[:at], text[at:]):
+            cut.feed(piece)
+        assert repr(cut.value) == repr(whole.value)

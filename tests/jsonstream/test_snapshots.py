@@ -19,7 +19,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import headrace.jsonstream._machine as machine
-import headrace.jsonstream._reader as reader
 import headrace.jsonstream._snapshot as snapshot
 from headrace.jsonstream import JsonStream
 from jsonstream.documents import pieces, plain, same
@@ -32,14 +31,13 @@ def sizes(long: int, deep: int, checked: int = snapshot.CHECKED) -> Iterator[Non
     """Use copies again from these sizes on."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(snapshot, "CHECKED", checked)
-        for module in (snapshot, reader):
-            patch.setattr(module, "LONG", long)
-        for module in (snapshot, reader, machine):
+        patch.setattr(snapshot, "LONG", long)
+        for module in (snapshot, machine):
             patch.setattr(module, "DEEP", deep)
         yield
 
 
-SIZES = st.tuples(st.integers(1, 3), st.integers(1, 3))
+SIZES = st.tuples(st.integers(1, 3), st.integers(0, 3))
 MODES = st.sampled_from(["partial", "delimited"])
 
 
@@ -227,9 +225,37 @@ def test_two_copies_of_a_deep_path_are_made_in_all(text: str) -> None:
     for start in range(0, len(text), 4):
         if stream.feed(text[start : start + 4]):
             stream.value
-        if stream._spares._deep is not None:
-            tops |= {id(top) for top in stream._spares._deep.kept}
+        tops |= {id(top) for top in stream._spares.deep.kept}
     assert len(tops) == 2
+
+
+def test_whoever_reaches_into_deep_copies_is_given_paths_copied_one_by_one() -> None:
+    """A whole copy for each look would copy the long array below again and again."""
+    stream = JsonStream()
+    stream.feed("[" * (snapshot.DEEP + 3) + LONG_ARRAY[:-1])
+    kinds = []
+    for index in range(3 * snapshot.STRIKES):
+        stream.feed(f", {index}")
+        value = stream.value
+        assert inside(value, snapshot.DEEP + 4, quietly=False) == index
+        kinds.append(type(value))
+    assert kinds[: snapshot.STRIKES] == [snapshot.DeepList] * snapshot.STRIKES
+    assert set(kinds[snapshot.STRIKES + 2 :]) == {list}
+    long_ones = set()
+    for index in range(20):
+        stream.feed(f", {index}")
+        assert inside(stream.value, snapshot.DEEP + 4, quietly=False) == index
+        long_ones |= {id(copy) for copy in stream._spares.long[snapshot.DEEP + 3].kept}
+    assert len(long_ones) <= snapshot.KEPT, "the long array is not copied for each look"
+
+
+def test_a_complete_value_keeps_no_copies() -> None:
+    stream = JsonStream()
+    for part in (DEEP_ARRAYS[:950], DEEP_ARRAYS[950:]):
+        stream.feed(part)
+        stream.value
+    assert not stream._spares.deep.kept
+    assert not stream._spares.long
 
 
 def test_a_consumer_that_holds_two_snapshots_costs_one_copy_more() -> None:
@@ -283,8 +309,8 @@ def test_a_key_that_comes_again_below_a_deep_path(top: str) -> None:
 def test_whoever_holds_a_container_of_a_deep_copy_is_noticed_as_deep_as_counts_are_looked_at() -> (
     None
 ):
-    text = "[" * (snapshot.DEEP + snapshot.CHECKED + 1) + "1"
-    for steps in range(1, snapshot.DEEP + snapshot.CHECKED + 1):
+    text = "[" * (snapshot.CHECKED + 2) + "1"
+    for steps in range(snapshot.CHECKED + 1):
         stream = JsonStream()
         stream.feed(text)
         held = inside(stream.value, steps, quietly=True)

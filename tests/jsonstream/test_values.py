@@ -89,8 +89,7 @@ def test_feed_says_whether_the_value_is_another_one(
         changed = stream.feed(part)
         assert changed is stream.changed
         now = stream.value
-        # A value that is NOTHING equals nothing else; -0.0 equals 0, and so is no change.
-        assert changed == (now is not before and now != before), part
+        assert changed == (not same(now, before)), part  # 0.0 equals 0, and is another value
         before = now
 
 
@@ -157,6 +156,8 @@ def test_numbers_and_literals_wait_for_their_end_in_delimited_mode() -> None:
         ('["New ', ["New"], ["New "]),
         ('["New `', ["New"], ["New `"]),
         ('["New Y', ["New Y"], ["New Y"]),
+        ('["New\x0c`', ["New"], ["New\x0c`"]),
+        ('["New`\xa0 `` ', ["New"], ["New`\xa0 `` "]),
         (r'["New \n', ["New \n"], ["New \n"]),
     ],
 )
@@ -229,11 +230,13 @@ def test_a_number_that_is_the_root_ends_with_the_text() -> None:
     assert (stream.value, stream.finish(), stream.changed, stream.value) == (NOTHING, 67, True, 67)
 
 
-def test_a_value_that_only_changes_its_type_is_read_anew() -> None:
+def test_a_value_that_only_changes_its_type_is_another_one() -> None:
     stream = JsonStream()
     stream.feed("[67")
     assert same(stream.value, [67])
-    assert not stream.feed(".0")
+    assert not stream.feed(".")
+    assert stream.feed("0")
+    assert not stream.feed("0")
     assert same(stream.value, [67.0])
 
 
@@ -260,3 +263,13 @@ def test_finish_can_be_asked_again() -> None:
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(InputError, match="'complete'"):
         JsonStream(mode="complete")  # type: ignore[arg-type]
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    with pytest.raises(InputError, match=r"watch=3"):
+        JsonStream(watch=3)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"max_depth=-1"):
+        JsonStream(max_depth=-1)
+    for wrong in (None, b"", 0):
+        with pytest.raises(InputError, match="give it a string"):
+            JsonStream().feed(wrong)  # type: ignore[arg-type]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from enum import Enum
 from itertools import chain as chained
 from itertools import cycle, repeat
 from typing import Any
+from xml.etree import ElementTree
 
 from hypothesis import strategies as st
 
 from headrace.chat_history import InMemoryChatMessageHistory
 from headrace.documents import Document
 from headrace.embeddings import DeterministicFakeEmbedding
+from headrace.example_selectors import BaseExampleSelector
 from headrace.flow import last
 from headrace.language_models import (
     LLM,
@@ -31,25 +36,49 @@ from headrace.messages import AIMessage, AIMessageChunk, BaseMessage
 from headrace.output_parsers import (
     BaseOutputParser,
     BaseTransformOutputParser,
+    BooleanOutputParser,
     CommaSeparatedListOutputParser,
+    DatetimeOutputParser,
+    EnumOutputParser,
     JsonOutputParser,
+    JsonOutputToolsParser,
+    ListOutputParser,
+    MarkdownListOutputParser,
+    NumberedListOutputParser,
+    OutputFixingParser,
+    PydanticOutputParser,
+    RegexDictParser,
+    RegexParser,
     StrOutputParser,
+    XMLOutputParser,
+    YamlOutputParser,
 )
 from headrace.outputs import ChatGenerationChunk, GenerationChunk
 from headrace.prompts import (
     ChatPromptTemplate,
     DictPromptTemplate,
+    FewShotChatMessagePromptTemplate,
+    FewShotPromptTemplate,
+    FewShotPromptWithTemplates,
     ImagePromptTemplate,
     MessagesPlaceholder,
+    PipelinePromptTemplate,
     PromptTemplate,
+    StructuredPrompt,
 )
 from headrace.retrievers import BaseRetriever
-from headrace.runnables import RunnablePassthrough, RunnableWithMessageHistory
+from headrace.runnables import (
+    ConfigurableField,
+    RunnablePassthrough,
+    RunnableWithMessageHistory,
+)
 from headrace.tools import BaseTool, StructuredTool, Tool, tool
 from headrace.vectorstores import InMemoryVectorStore
 from laws.entry import Entry
 from laws.kinds import DICT, TEXT, Kind, cut_text, texts
 from laws.ledger import LEDGER
+from laws.patched import patched
+from laws.registry_tool_calls import PARSERS_OF_CALLS, Spell
 
 
 def seen(value: Any) -> Any:
@@ -85,6 +114,63 @@ WORDS = Kind(
     lambda: cycle(["ab, ", "X,", " b"]),
     lambda n: list("a,b," * n)[:n],
 )
+LINES = Kind(
+    "lines",
+    st.lists(st.text("abX", min_size=1, max_size=3), max_size=4).map(
+        lambda words: "".join(f"{n}. {word}\n- {word}\n" for n, word in enumerate(words))
+    ),
+    cut_text,
+    lambda: cycle(["1. a", "b\n- ", "X\n"]),
+    lambda n: list("1. ab\n- c\n" * n)[:n],
+)
+
+
+def _xml_pieces(n: int) -> list[str]:
+    return ["<r/>"] if n == 1 else ["<r>", *["<a>x</a>"] * (n - 2), "</r>"]
+
+
+XML = Kind(
+    "xml",
+    st.recursive(
+        st.text("abX", max_size=3).map(lambda text: f"<a>{text}</a>"),
+        lambda inner: st.lists(inner, min_size=1, max_size=3).map(
+            lambda parts: f"<b>{''.join(parts)}</b>"
+        ),
+        max_leaves=6,
+    ),
+    cut_text,
+    lambda: chained(["<r>"], cycle(["<a>x", "</a><", "b/>"])),
+    _xml_pieces,
+)
+
+
+YAML = Kind(
+    "yaml",
+    st.lists(st.integers(-99, 99), min_size=1).map(
+        lambda numbers: "".join(f"- {n}\n" for n in numbers)
+    ),
+    cut_text,
+    lambda: cycle(["- 1\n"]),
+    lambda n: ["- 1\n"] * n,
+)
+
+
+def _answers(*texts_: str) -> Kind:
+    """One of these answers; longer ones have spaces behind them."""
+    return Kind(
+        "answers",
+        st.sampled_from(texts_),
+        cut_text,
+        lambda: cycle([texts_[0]]),
+        lambda n: [texts_[0], *[" "] * (n - 1)],
+    )
+
+
+def _in_xml(element: Any) -> dict[str, Any]:
+    inner = [_in_xml(child) if len(child) else {child.tag: child.text} for child in element]
+    return {element.tag: element.text or inner}
+
+
 JSON = Kind(
     "json",
     st.recursive(
@@ -185,6 +271,18 @@ class Upper(BaseOutputParser[str]):
         return text.upper()
 
 
+class Commas(ListOutputParser):
+    """Says what an element looks like."""
+
+    def parse_iter(self, text: str) -> Iterator[re.Match[str]]:
+        return re.finditer("([^,]+)", text)
+
+
+class Hue(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
 class Swapper(BaseTransformOutputParser[str]):
     """Takes it piece by piece."""
 
@@ -259,6 +357,16 @@ def _prompt_seen(value: Any) -> Any:
     return [(m.type, m.content) for m in value.to_messages()]
 
 
+class Echoing(BaseExampleSelector):
+    """The input's own `x` is its only example."""
+
+    def add_example(self, example: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def select_examples(self, input_variables: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"a": input_variables["x"]}]
+
+
 PROMPTS = [
     Entry("prompt", lambda: PromptTemplate.from_template("{x}+{y}"), DICT,
           lambda d: f"{d['x']}+{d['y']}", view=lambda value: value.to_string()),
@@ -270,6 +378,27 @@ PROMPTS = [
           template_format="f-string"), DICT, lambda d: {"a": d["x"], "b": [d["y"]]}),
     Entry("image-prompt", lambda: ImagePromptTemplate(
         template={"url": "http://host/{x}"}, input_variables=["x"]), DICT, None),
+    Entry("few-shot", lambda: FewShotPromptTemplate(
+        examples=[{"q": "1", "a": "{x}"}], example_prompt=PromptTemplate.from_template("{q}={a}"),
+        prefix="{x}", suffix="{y}?", example_separator="/"), DICT,
+        lambda d: "/".join(filter(None, [d["x"], "1={x}", f"{d['y']}?"])),
+        view=lambda value: value.to_string()),
+    Entry("few-shot-templates", lambda: FewShotPromptWithTemplates(
+        examples=[{"q": "1"}], example_prompt=PromptTemplate.from_template("{q}"),
+        prefix=PromptTemplate.from_template("{x}"), suffix=PromptTemplate.from_template("{y}?"),
+        example_separator="/"), DICT,
+        lambda d: "/".join(filter(None, [d["x"], "1", f"{d['y']}?"])),
+        view=lambda value: value.to_string()),
+    Entry("few-shot-messages", lambda: FewShotChatMessagePromptTemplate(
+        example_selector=Echoing(), example_prompt=ChatPromptTemplate([("ai", "{a}")])), DICT,
+        lambda d: [("ai", d["x"])], view=_prompt_seen),
+    Entry("few-shot-chosen", lambda: ChatPromptTemplate([FewShotChatMessagePromptTemplate(
+        example_selector=Echoing(), example_prompt=ChatPromptTemplate([("ai", "{a}")])), "{y}"]),
+        DICT, lambda d: [("ai", d["x"]), ("human", d["y"])], view=_prompt_seen),
+    Entry("pipeline-prompt", lambda: PipelinePromptTemplate(
+        pipeline_prompts=[("both", PromptTemplate.from_template("{x} and {y}"))],
+        final_prompt=ChatPromptTemplate([("system", "be {y}"), "{both}"])), DICT, _messages,
+        view=_prompt_seen),
 ]  # fmt: skip
 MODELS = [
     Entry("fake-list-chat", _fake, TEXT, None, view=seen),
@@ -298,11 +427,46 @@ PARSERS = [
           fold=last, flows=True),
     Entry("json-parser-goes-on", lambda: JsonOutputParser() | json.dumps, JSON,
           lambda text: json.dumps(json.loads(text))),
+    Entry("json-parser-delimited", lambda: JsonOutputParser(emit="delimited"), JSON, json.loads,
+          fold=last, flows=True),
+    Entry("json-parser-diff", lambda: JsonOutputParser(diff=True), JSON, json.loads, fold=patched,
+          flows=True),
+    Entry("json-parser-complete", lambda: JsonOutputParser(emit="complete") | json.dumps, JSON,
+          lambda text: json.dumps(json.loads(text))),
+    Entry("typed-parser", lambda: PydanticOutputParser(object) | json.dumps,
+          JSON, lambda text: json.dumps(json.loads(text))),
     Entry("list-parser", CommaSeparatedListOutputParser, WORDS,
           lambda text: next(csv.reader([text], skipinitialspace=True), []), flows=True),
     Entry("list-parser-heard", lambda: CommaSeparatedListOutputParser().with_listeners(
           on_start=str, on_end=str) | RunnablePassthrough(), WORDS,
           lambda text: next(csv.reader([text], skipinitialspace=True), []), flows=True),
+    Entry("numbered-list-parser", NumberedListOutputParser, LINES,
+          lambda text: re.findall(r"\d\. (.+)", text), flows=True),
+    Entry("markdown-list-parser", MarkdownListOutputParser, LINES,
+          lambda text: re.findall(r"^- (.+)", text, re.MULTILINE), flows=True),
+    Entry("pattern-list-parser", lambda: NumberedListOutputParser(pattern=r"- (.+)"), LINES,
+          lambda text: re.findall(r"- (.+)", text), flows=True),
+    Entry("own-list-parser", Commas, WORDS, lambda text: re.findall("[^,]+", text), flows=True),
+    Entry("enum-parser", lambda: EnumOutputParser(enum=Hue), _answers("red", "Blue", "`RED`."),
+          lambda text: Hue(text.strip(" `.").lower())),
+    Entry("datetime-parser", lambda: DatetimeOutputParser(format="%Y-%m-%d"),
+          _answers("2024-02-29", "1999-12-31"), lambda text: datetime.fromisoformat(text.strip())),
+    Entry("boolean-parser", BooleanOutputParser, _answers("Yes.", "no"),
+          lambda text: "Yes" in text),
+    Entry("regex-parser", lambda: RegexParser(regex="(a*)(X*)", output_keys=["a", "x"]), TEXT,
+          lambda text: dict(zip("ax", re.match("(a*)(X*)", text).groups(), strict=True))),
+    Entry("regex-dict-parser", lambda: RegexDictParser(output_key_to_format={"k": "K"}),
+          _answers("K: one.", "so K: two"), lambda text: {"k": "one" if "one" in text else "two"}),
+    Entry("yaml-parser", lambda: YamlOutputParser(pydantic_object=object), YAML,
+          lambda text: [int(line) for line in text.replace("- ", "").split()]),
+    Entry("xml-parser", XMLOutputParser, XML,
+          lambda text: _in_xml(ElementTree.fromstring(text)), flows=True),
+    Entry("xml-parser-goes-on", lambda: XMLOutputParser(parser="xml") | json.dumps, XML,
+          lambda text: json.dumps(_in_xml(ElementTree.fromstring(text)))),
+    Entry("fixing-parser", lambda: OutputFixingParser.from_llm(_fake("[1]"), JsonOutputParser()),
+          JSON, json.loads, fold=last, flows=True),
+    Entry("fixing-parser-fixes", lambda: OutputFixingParser.from_llm(
+          _fake("[1]"), JsonOutputParser()), TEXT, lambda text: [1], fold=last),
     Entry("parser-whole", Upper, TEXT, str.upper),
     Entry("parser-pieces", Swapper, TEXT, str.swapcase, flows=True),
 ]  # fmt: skip
@@ -324,6 +488,22 @@ CHAINS = [
           lambda d: "abc def"),
     Entry("prompt-model-json", lambda: _chat() | _fake('{"a": [1, 23]}') | JsonOutputParser(), DICT,
           lambda d: {"a": [1, 23]}, fold=last),
+    Entry("structured", lambda: _chat() | _fake('{"a": [1, 23]}').with_structured_output(
+        {"title": "some", "type": "object"}), DICT, lambda d: {"a": [1, 23]}, fold=last),
+    Entry("structured-called", lambda: _chat() | ToolModel().with_structured_output(
+        {"title": "f", "type": "object"}, method="function_calling"), DICT, None, fold=last),
+    Entry("structured-chosen", lambda: _chat() | _fake('{"a": [1, 23]}').configurable_fields(
+        responses=ConfigurableField(id="responses")).with_structured_output(
+        {"title": "some", "type": "object"}), DICT, lambda d: {"a": [1, 23]}, fold=last),
+    Entry("structured-by-prompt", lambda: StructuredPrompt(
+        [("human", "{x} and {y}")], Spell) | _fake('{"a": [1, 23]}'), DICT,
+        lambda d: Spell(a=[1, 23]), fold=last),
+    Entry("tools-called", lambda: _chat() | ToolModel().bind_tools(
+        [{"title": "f", "type": "object"}, {"title": "g", "type": "object"}])
+        | JsonOutputToolsParser(), DICT,
+        lambda d: [{"type": "f", "args": {"a": 1}}, {"type": "g", "args": {}}], fold=last),
+    Entry("structured-raw", lambda: _chat() | _fake('{"a": [1, 23]}').with_structured_output(
+        {"title": "some", "type": "object"}, include_raw=True), DICT, None, view=seen),
     Entry("retrieval", lambda: {"x": Finder().with_config(run_name="Docs") | (
         lambda docs: docs[0].page_content), "y": RunnablePassthrough()} | _chat() | EchoModel()
         | StrOutputParser(), TEXT, lambda t: f"{t} and {t}", fans=2),
@@ -337,4 +517,12 @@ CHAINS = [
           | RunnablePassthrough(), TEXT, None, view=seen, fans=2),
 ]  # fmt: skip
 
-COMPONENTS: list[Entry] = [*PROMPTS, *MODELS, *PARSERS, *RETRIEVERS, *TOOLS, *CHAINS]
+COMPONENTS: list[Entry] = [
+    *PROMPTS,
+    *MODELS,
+    *PARSERS,
+    *PARSERS_OF_CALLS,
+    *RETRIEVERS,
+    *TOOLS,
+    *CHAINS,
+]

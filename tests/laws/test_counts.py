@@ -20,8 +20,8 @@ from headrace.runnables import (
     each,
 )
 from laws.colours import ASYNC, SYNC, both_drivers
+from laws.counted import counted_calls
 from laws.ledger import Recorder, Source
-from laws.test_law06_growth import counted_calls
 
 
 def _loop(chunks: Any) -> Any:

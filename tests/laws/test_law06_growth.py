@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import gc
-import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import count
 from typing import Any
 
 import pytest
@@ -20,12 +15,12 @@ from headrace.runnables import (
     RunnablePassthrough,
 )
 from laws.colours import COLOURS, both_drivers
+from laws.counted import LAW, counted_calls, growth
 from laws.ledger import Recorder, Source
 from laws.registry import ENTRIES
 from laws.registry_components import JSON
 
 N = 40
-LAW = 2.2
 
 CASES = [
     (e, c)
@@ -33,49 +28,6 @@ CASES = [
     for e in ENTRIES
     if not e.own and (c.asynchronous or not e.async_only) and len(e.kind.pieces(2)) == 2
 ]
-
-
-class Calls:
-    """What `counted_calls` gives: the number, once the block is left."""
-
-    total = 0
-
-
-@contextmanager
-def counted_calls() -> Iterator[Calls]:
-    """Calls of Python functions (generators resumed included), in this thread and in the jobs that
-    worker threads are given meanwhile."""
-    calls, ticks = Calls(), count()
-
-    def profile(frame: Any, event: str, argument: Any) -> None:
-        if event == "call":
-            next(ticks)  # one step of the interpreter: no lock needed
-
-    def counting(pool: Any, job: Any, *args: Any, **kwargs: Any) -> Any:
-        def profiled() -> Any:
-            sys.setprofile(profile)
-            try:
-                return job(*args, **kwargs)
-            finally:
-                sys.setprofile(None)
-
-        return submit(pool, profiled)
-
-    submit = ThreadPoolExecutor.submit
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ThreadPoolExecutor, "submit", counting)
-        sys.setprofile(profile)
-        try:
-            yield calls
-        finally:
-            sys.setprofile(None)
-            calls.total = next(ticks)
-
-
-def growth(cost: Callable[[int], float], n: int = N) -> float:
-    """By what factor a cost grows where the chunks double, apart from what is spent once: what
-    2n chunks more cost, from 2n on, to what n more cost, from n on."""
-    return (cost(4 * n) - cost(2 * n)) / max(1.0, cost(2 * n) - cost(n))
 
 
 @pytest.mark.parametrize(("entry", "colour"), CASES, ids=repr)
@@ -94,9 +46,9 @@ def test_calls_and_events_grow_with_the_chunks(entry, colour):
                 return counter.total
 
             calls(2)  # what is made once per process is made now
-            # A growing JSON list is kept in another form from about a hundred items on, and up to
-            # about as many chunks of a fan-out are handed on together.
-            n = 130 if entry.kind is JSON or entry.fans else N
+            # A growing JSON list is kept in another form from 256 items on, and up to about a
+            # hundred chunks of a fan-out are handed on together.
+            n = 300 if entry.kind is JSON else 130 if entry.fans else N
             # Threads meet more or less often, so where there are some a count may be off by chance.
             factors = []
             while not factors or (factors[-1] > LAW and len(factors) < (4 if entry.fans else 3)):
@@ -249,6 +201,6 @@ def test_memory_of_a_whole_value_grows_with_it(colour):
             return most
 
         peak(10)
-        assert growth(lambda n: peak(4 * n)) <= LAW
+        assert growth(lambda n: peak(4 * n), N) <= LAW
 
     colour.run(body)

@@ -176,6 +176,6 @@ def test_prompt_values() -> None:
     assert ChatPromptValue.model_validate({"messages": ["a", ("ai", "b")]}) == chat
     image = ImagePromptValue({"url": "u"})
     assert image.to_string() == "u"
-    assert image.to_messages() == [HumanMessage([{"url": "u"}])]
+    assert image.to_messages() == [HumanMessage([{"type": "image_url", "image_url": {"url": "u"}}])]
     with pytest.raises(TypeError, match="abstract"):
         PromptValue()  # type: ignore[abstract]

@@ -177,3 +177,89 @@ def test_blocks_of_calls_that_stream_in() -> None:
         chunk_position="last",
     )
     assert done.content_blocks[1] == {"type": "tool_call", "name": "f", "args": {"a": 1}, "id": "1"}
+
+
+# ---- calls that were cut short ------------------------------------------------------------------
+
+TEXT = '{"a": 1, "b": [2, {"c": "x"}]}'
+
+
+def cut_at(place: int) -> AIMessageChunk:
+    """A call whose arguments came so far, beside one that came whole."""
+    pieces = [
+        {"name": "f", "args": TEXT[:place], "id": "1", "index": 0},
+        {"name": "g", "args": "{}", "id": "2", "index": 1},
+    ]
+    return AIMessageChunk("", tool_call_chunks=pieces)
+
+
+LAST = AIMessageChunk("", chunk_position="last")
+WHOLE = {"name": "f", "args": json.loads(TEXT), "id": "1", "type": "tool_call"}
+OTHER = {"name": "g", "args": {}, "id": "2", "type": "tool_call"}
+
+
+@pytest.mark.parametrize("place", range(1, len(TEXT) + 1))
+@pytest.mark.parametrize("read", [False, True], ids=["not read before", "read before"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda growing: growing + LAST,
+        lambda growing: merge([growing, LAST]),
+        message_chunk_to_message,
+        lambda growing: message_chunk_to_message(growing + LAST),
+        lambda growing: setattr(growing, "chunk_position", "last") or growing,
+    ],
+    ids=["sum", "merge", "message of a growing one", "message", "set"],
+)
+def test_half_a_call_is_a_call_only_while_it_grows(place: int, read: bool, end: Any) -> None:
+    growing = cut_at(place)
+    if read:
+        assert [call["id"] for call in growing.tool_calls] == ["1", "2"]
+    ended = end(growing)
+    if place == len(TEXT):
+        assert (ended.tool_calls, ended.invalid_tool_calls) == ([WHOLE, OTHER], [])
+        return
+    assert ended.tool_calls == [OTHER]
+    (invalid,) = ended.invalid_tool_calls
+    assert (invalid["name"], invalid["args"], invalid["id"]) == ("f", TEXT[:place], "1")
+    assert "cut short" in invalid["error"]
+    kinds = [block["type"] for block in ended.content_blocks]
+    assert kinds == ["tool_call", "invalid_tool_call"]
+    if isinstance(ended, AIMessageChunk):
+        assert (growing + AIMessageChunk("")).tool_calls[0]["id"] == "1" or ended is growing
+
+
+def test_a_growing_message_goes_on_growing_after_one_was_made_of_it() -> None:
+    growing = cut_at(6)
+    assert len(message_chunk_to_message(growing).invalid_tool_calls) == 1  # type: ignore[attr-defined]
+    assert len(growing.tool_calls) == 2
+    rest = AIMessageChunk("", tool_call_chunks=[
+        {"name": None, "args": TEXT[6:], "id": None, "index": 0}])  # fmt: skip
+    assert (growing + rest + LAST).tool_calls == [WHOLE, OTHER]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [("[1]", "are [1]"), ('{"a" 1}', "not JSON"), ("null", "are None")]
+)
+def test_arguments_that_are_no_object_are_told(text: str, what: str) -> None:
+    chunk = AIMessageChunk("", tool_call_chunks=[
+        {"name": "f", "args": text, "id": "1", "index": 0}], chunk_position="last")  # fmt: skip
+    assert chunk.tool_calls == []
+    assert what in chunk.invalid_tool_calls[0]["error"]
+    assert chunk.invalid_tool_calls[0]["args"] == text
+
+
+def test_calls_that_somebody_set_or_changed_stay() -> None:
+    growing = cut_at(len(TEXT))
+    growing.tool_calls[0]["args"]["more"] = 1
+    assert message_chunk_to_message(growing).tool_calls[0]["args"]["more"] == 1  # type: ignore[attr-defined]
+    growing = cut_at(6)
+    growing.tool_calls[1]["args"]["more"] = 1  # beside half a call, which is none
+    message: Any = message_chunk_to_message(growing)
+    assert message.tool_calls == [{**OTHER, "args": {"more": 1}}]
+    assert [call["id"] for call in message.invalid_tool_calls] == ["1"]
+    growing = cut_at(6)
+    growing.tool_calls = []
+    assert message_chunk_to_message(growing).tool_calls == []  # type: ignore[attr-defined]
+    given = AIMessageChunk("", tool_calls=[{"name": "f", "args": {"a": 1}, "id": "1"}])
+    assert message_chunk_to_message(given).tool_calls == given.tool_calls  # type: ignore[attr-defined]

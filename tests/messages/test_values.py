@@ -194,7 +194,7 @@ def test_text_and_standard_blocks() -> None:
         {"type": "image", "base64": "AAA", "mime_type": "image/png"},
     ]
     old = {"type": "image", "source_type": "url", "url": "u"}
-    assert HumanMessage([old]).content_blocks == [{"type": "non_standard", "value": old}]
+    assert HumanMessage([old]).content_blocks == [{"type": "image", "url": "u"}]
     answer = AIMessage("a", tool_calls=[CALL], additional_kwargs={"reasoning_content": "hm"})
     assert answer.content_blocks == [
         {"type": "reasoning", "reasoning": "hm"},

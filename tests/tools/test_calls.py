@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextvars import ContextVar
+from typing import Annotated, Any
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError
@@ -15,11 +16,13 @@ from headrace.run import RunCallbacks
 from headrace.runnables import RunnableConfig, RunnableLambda
 from headrace.tools import (
     BaseTool,
+    InjectedToolArg,
     SchemaAnnotationError,
     StructuredTool,
     Tool,
     ToolArgumentsError,
     ToolException,
+    ToolSchemaError,
     tool,
 )
 from laws.colours import ASYNC, every_colour
@@ -455,10 +458,66 @@ def test_the_description_may_be_the_schemas():
     made = tool(args_schema=given)(bare)
     assert (made.description, made.args) == ("By JSON.", {"a": {}})
     assert made.invoke({"a": 1}) == 1
-    with pytest.raises(ToolArgumentsError, match="'a' missing, which its schema requires"):
+    with pytest.raises(ToolArgumentsError, match=r"'bare' has not run: 'a' is a required prop"):
         made.invoke({})
     with pytest.raises(ToolArgumentsError, match="takes a dict of arguments; received 'x'"):
         made.invoke("x")
+
+
+CLOSED = {
+    "type": "object",
+    "properties": {"city": {"$ref": "#/$defs/City"}, "days": {"type": "integer", "maximum": 7}},
+    "required": ["city"],
+    "additionalProperties": False,
+    "$defs": {"City": {"type": "string", "minLength": 2}},
+}
+
+
+@every_colour
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"city": "Oslo", "days": 9}, "at days: 9 is greater than the maximum of 7 (maximum)."),
+        ({"city": ["Oslo"]}, "at city: ['Oslo'] is not of type 'string' (type)."),
+        ({"city": "O"}, "at city: 'O' is too short (minLength)."),
+        ({"days": 1}, "'city' is a required property (required)."),
+        ({"city": "Oslo", "x": 1}, "('x' was unexpected) (additionalProperties)."),
+    ],
+)
+def test_arguments_are_checked_by_a_json_schema(colour: Any, given: Any, said: str):
+    def weather(city: str, days: int = 1, user: Annotated[str, InjectedToolArg] = "") -> str:
+        return f"{city} {days} {user}"
+
+    made = tool(args_schema=CLOSED, description="Tell.")(weather)
+    call = {"type": "tool_call", "id": "1", "name": "weather", "args": given}
+    soft = made.model_copy(update={"handle_validation_error": True})
+
+    def body(doors: Any) -> None:
+        with pytest.raises(ToolArgumentsError) as caught:
+            doors.invoke(made, given)
+        assert str(caught.value).startswith("Tool 'weather' has not run: ")
+        assert str(caught.value).endswith(said)
+        assert doors.invoke(soft, call).status == "error"
+        # what is injected is no argument of the schema
+        assert doors.invoke(made, {"city": "Oslo", "user": "Ada"}) == "Oslo 1 Ada"
+
+    colour.run(body)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"type": "objekt"}, "cannot be used. This is no JSON schema: at type: 'objekt'"),
+        ({"properties": {"a": {"$ref": "#/$defs/gone"}}}, "not found in the schema"),
+        (
+            {"properties": {"a": {"$ref": "https://example.com/a"}}},
+            "example.com/a' is none",
+        ),
+    ],
+)
+def test_what_is_no_json_schema_is_refused_when_a_tool_is_made(given: Any, words: str):
+    with pytest.raises(ToolSchemaError, match=words):
+        tool(args_schema=given, description="D.")(lambda a: a)
 
 
 def test_a_tool_of_one_text():

@@ -5,8 +5,8 @@ from typing import Any, assert_type
 
 from headrace.chat_history import InMemoryChatMessageHistory
 from headrace.documents import Document
-from headrace.language_models import LLM, BaseChatModel, LanguageModelInput
-from headrace.messages import AIMessage, BaseMessage, HumanMessage
+from headrace.language_models import LLM, BaseChatModel, LanguageModelInput, init_chat_model
+from headrace.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from headrace.output_parsers import BaseOutputParser, JsonOutputParser, StrOutputParser
 from headrace.prompt_values import PromptValue
 from headrace.prompts import ChatPromptTemplate, PromptTemplate
@@ -38,14 +38,16 @@ def prompts(prompt: PromptTemplate, chat: ChatPromptTemplate) -> None:
 
 
 def models(chat: BaseChatModel, text: LLM, prompt: ChatPromptTemplate) -> None:
-    step: Runnable[LanguageModelInput, BaseMessage] = chat
-    assert_type(step.invoke("hello"), BaseMessage)
-    assert_type(chat.invoke([HumanMessage("hello")]), BaseMessage)
-    assert_type(chat.invoke([("human", "hello")]), BaseMessage)
+    steps: list[Runnable[LanguageModelInput, BaseMessage]] = [chat]
+    assert_type(steps[0].invoke("hello"), BaseMessage)
+    assert_type(next(chat.stream("hello")), AIMessageChunk)
+    assert_type(init_chat_model().batch(["hello"]), list[AIMessage])
+    assert_type(chat.invoke([HumanMessage("hello")]), AIMessage)
+    assert_type(chat.invoke([("human", "hello")]), AIMessage)
     assert_type(text.invoke("hello"), str)
-    assert_type(prompt | chat, Runnable[Any, BaseMessage])
+    assert_type(prompt | chat, Runnable[Any, AIMessage])
     assert_type(prompt | text, Runnable[Any, str])
-    assert_type(asked | chat, Runnable[str, BaseMessage])
+    assert_type(asked | chat, Runnable[str, AIMessage])
     assert_type(chat.bind(stop=["x"]) | StrOutputParser(), Runnable[LanguageModelInput, str])
     assert_type(chat.with_retry() | StrOutputParser(), Runnable[LanguageModelInput, str])
 
@@ -76,7 +78,7 @@ def retrievers(retriever: BaseRetriever, prompt: ChatPromptTemplate, chat: BaseC
     assert_type(like.invoke("a"), list[Document])
     assert_type(retriever | joined, Runnable[str, str])
     chain = {"context": retriever | joined, "question": RunnablePassthrough()} | prompt | chat
-    assert_type(chain, Runnable[Any, BaseMessage])
+    assert_type(chain, Runnable[Any, AIMessage])
 
 
 def find(session_id: str) -> InMemoryChatMessageHistory:
@@ -85,9 +87,9 @@ def find(session_id: str) -> InMemoryChatMessageHistory:
 
 def remembered(prompt: ChatPromptTemplate, chat: BaseChatModel) -> None:
     talk = RunnableWithMessageHistory(prompt | chat, find, input_messages_key="question")
-    assert_type(talk, RunnableWithMessageHistory[Any, BaseMessage])
-    assert_type(talk.invoke({"question": "a"}), BaseMessage)
-    assert_type(RunnableWithMessageHistory(chat, find).invoke("a"), BaseMessage)
+    assert_type(talk, RunnableWithMessageHistory[Any, AIMessage])
+    assert_type(talk.invoke({"question": "a"}), AIMessage)
+    assert_type(RunnableWithMessageHistory(chat, find).invoke("a"), AIMessage)
     assert_type(RunnableWithMessageHistory(asked, find), RunnableWithMessageHistory[Any, Any])
 
 
@@ -96,5 +98,5 @@ def routed(up: Runnable[str, str], half: Runnable[int, float], chat: BaseChatMod
     assert_type(RouterRunnable({"a": up}).invoke({"key": "a", "input": "b"}), str)
     router = RouterRunnable({"a": up, "b": half})
     print(router.invoke({"key": "b", "input": 1}))
-    assert_type(RouterRunnable({"a": chat}), RouterRunnable[BaseMessage])
+    assert_type(RouterRunnable({"a": chat}), RouterRunnable[AIMessage])
     assert_type(RouterRunnable({"a": asked}), RouterRunnable[Any])

@@ -11,11 +11,30 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+from headrace.flow import last
 from headrace.messages import BaseMessage
 
-__all__ = ["OutputClosed", "Screen", "as_json", "remark", "remarks_width"]
+__all__ = ["Chunks", "OutputClosed", "Screen", "as_json", "chunks_of", "remark", "remarks_width"]
+
+
+Chunks: TypeAlias = Literal["parts", "elements", "values"]
+
+
+def chunks_of(runnable: Any) -> Chunks:
+    """What a runnable streams, by its last step: parts of the value, that add up to it; elements
+    of it, each a value by itself; or the value so far, again and again."""
+    step = runnable
+    while True:
+        steps = getattr(step, "steps", None)
+        inner = steps[-1] if isinstance(steps, list) and steps else getattr(step, "bound", None)
+        if inner is None:
+            break
+        step = inner
+    if getattr(step, "_late", False) and not getattr(step, "diff", False):
+        return "elements"
+    return "values" if getattr(step, "_fold", None) is last else "parts"
 
 
 class OutputClosed(Exception):
@@ -28,10 +47,14 @@ class Screen:
     Args:
         lines: each chunk is a line of JSON. Otherwise texts, and the texts of messages, follow each
             other as they are, and each other value is a line of JSON, or its repr.
+        of: what the chunks are (see `chunks_of`): texts that are values by themselves have lines of
+            their own, and a value so far that looks like the one before is not shown again.
     """
 
-    def __init__(self, *, lines: bool = False) -> None:
+    def __init__(self, *, lines: bool = False, of: Chunks = "parts") -> None:
         self._lines = lines
+        self._of = of
+        self._last: str | None = None
         self._inside_line = False
         if isinstance(sys.stdout, io.TextIOWrapper):
             # Text that the terminal's encoding lacks must not end a stream.
@@ -45,13 +68,16 @@ class Screen:
         """
         if self._lines:
             self._write(f"{as_json(chunk, repr)}\n")
-        elif isinstance(chunk, str):
+        elif isinstance(chunk, str) and self._of == "parts":
             self._write(chunk)
         elif isinstance(chunk, BaseMessage):
             self._write(chunk.text)
         else:
             self.end_line()
-            self._write(f"{_shown(chunk)}\n")
+            line = chunk if isinstance(chunk, str) else _shown(chunk)
+            if self._of != "values" or line != self._last:
+                self._write(f"{line}\n")
+            self._last = line
 
     def end_line(self) -> None:
         """Begin a new line, unless one has just begun."""

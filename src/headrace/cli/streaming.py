@@ -13,7 +13,7 @@ from headrace.timing import timing as timed
 from .clock import Clock
 from .given import read_input, sort_out
 from .pumping import pump
-from .screen import OutputClosed, Screen, remark, remarks_width
+from .screen import OutputClosed, Screen, chunks_of, remark, remarks_width
 from .target import load_target
 from .weights import fetch_for, load_embedded
 
@@ -41,7 +41,7 @@ def stream(
         runnable, remarks = load_embedded()
     else:
         fetch_for(runnable)
-    screen, clock = Screen(lines=as_json), Clock()
+    screen, clock = Screen(lines=as_json, of=chunks_of(runnable)), Clock()
 
     def take(chunk: Any) -> None:
         clock.tick(chunk)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from headrace.errors import JsonSyntaxError, OutputParserException
+from headrace.errors import JsonDepthError, JsonSyntaxError, OutputParserException
 from headrace.jsonstream._lexical import NOTHING
 from headrace.jsonstream._machine import MAX_DEPTH, JsonStream
 
@@ -38,6 +38,7 @@ def parse_partial_json(s: str, *, strict: bool = False) -> Any:
 
     Raises:
         JsonSyntaxError: no value begins, or a text whose containers are all closed is not JSON.
+        JsonDepthError: more than 1,000 containers are open at a time.
     """
     if not strict and (whole := _whole(s)) is not NOTHING:
         return whole
@@ -56,6 +57,7 @@ def parse_json_markdown(json_string: str, *, parser: Callable[[str], Any] | None
 
     Raises:
         JsonSyntaxError: no value begins, or a text whose containers are all closed is not JSON.
+        JsonDepthError: more than 1,000 containers are open at a time.
     """
     text = json_string.strip(_AROUND)
     if parser is None:
@@ -110,6 +112,8 @@ def _so_far(stream: JsonStream, text: str, *, strict: bool) -> Any:
     """The value of a stream whose text ended, `text` being its JSON and what follows."""
     try:
         return stream.finish()
+    except JsonDepthError:
+        raise
     except JsonSyntaxError as error:
         if stream.value is NOTHING or (strict and error.found):
             raise

@@ -13,7 +13,20 @@ import re
 from enum import Enum
 from typing import Any, Final
 
-__all__ = ["BLANKS", "CUT", "LITERALS", "NOTHING", "SHORT", "TOKEN", "Nothing", "escape", "scalar"]
+__all__ = [
+    "BLANK_ENDS",
+    "CUT",
+    "LITERALS",
+    "NOTHING",
+    "NO_ENDS",
+    "SHORT",
+    "TOKEN",
+    "Nothing",
+    "escape",
+    "expected_after",
+    "scalar",
+    "without_end",
+]
 
 
 class Nothing(Enum):
@@ -30,8 +43,10 @@ class Nothing(Enum):
 
 NOTHING: Final = Nothing.NOTHING
 
-# JSON's four blanks; nothing else may stand between tokens.
-BLANKS = re.compile(r"[ \t\n\r]*")
+# What may stand between a string that is cut and the text around the JSON.
+_ENDS: Final = "`" + "".join(c for c in map(chr, range(0x3001)) if c.isspace())
+BLANK_ENDS: Final = frozenset(_ENDS)
+NO_ENDS: Final[frozenset[str]] = frozenset()
 
 # A number or a literal, however wrong: what stands between two delimiters.
 TOKEN = re.compile(r"[0-9A-Za-z+.\-]*")
@@ -43,11 +58,17 @@ LITERALS: Final[dict[bool, dict[str, Any]]] = {
         **{"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")},
     },
 }
+# What stands there of a literal that is cut: no value yet, and all of it can still be right.
+_BEGUN: Final = {
+    strict: {word[:end]: None for word in words for end in range(1, len(word))}
+    for strict, words in LITERALS.items()
+}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NUMBER_BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:(?<=[0-9])[eE][+-]?[0-9]*)?)?")
 
 CUT: Final = -1
 _ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9a-fA-F]{4}))')
+_ESCAPE_LENGTH: Final = 6  # characters of the longest
 _ESCAPE_BEGUN = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 SHORT: Final = {
     '"': '"',
@@ -74,19 +95,34 @@ def scalar(token: str, *, strict: bool) -> tuple[Any, int, bool]:
     literals = LITERALS[strict]
     if token in literals:
         return literals[token], len(token), True
+    if token in _BEGUN[strict]:
+        return NOTHING, len(token), False
     match = _NUMBER.match(token)
     if match is not None:
         digits = match[0]
         value: Any = int(digits) if match.lastindex is None else float(digits)
+        if len(digits) == len(token):
+            return value, len(token), True
         begun = _NUMBER_BEGUN.match(token)
         right = begun.end() if begun is not None else match.end()
-        return value, right, len(digits) == len(token)
+        return value, right, False
     for word, value in literals.items():
         if token.startswith(word):
             return value, len(word), False
     # At most ten characters long, so a walk is fine.
     right = max(_common(token, word) for word in (*literals, "-0"))
     return NOTHING, right, False
+
+
+def expected_after(begun: str, *, strict: bool) -> str:
+    """What is expected where a number or a literal goes wrong or is cut, `begun` being what is
+    right of it; empty where nothing is."""
+    if not begun:
+        return ""
+    if begun[0] in "-0123456789":
+        return "the rest of a number"
+    part = "end" if begun in LITERALS[strict] else "rest"
+    return f"the {part} of the word {begun!r}"
 
 
 def _common(token: str, word: str) -> int:
@@ -106,10 +142,11 @@ def escape(text: str, pos: int) -> tuple[str, int]:
         The character and the position after it. The position is `CUT` where the text ends too
         early to tell, and the character is empty where the escape is wrong.
     """
+    if len(text) - pos < _ESCAPE_LENGTH and _ESCAPE_BEGUN.match(text, pos) is not None:
+        return "", CUT
     match = _ESCAPE.match(text, pos)
     if match is None:
-        cut = _ESCAPE_BEGUN.match(text, pos) is not None
-        return "", CUT if cut else pos
+        return "", pos
     short = match[1]
     if short is not None:
         return SHORT[short], match.end()
@@ -124,3 +161,8 @@ def escape(text: str, pos: int) -> tuple[str, int]:
     if low[2] is not None and 0xDC00 <= (half := int(low[2], 16)) < 0xE000:
         return chr(0x10000 + ((code - 0xD800) << 10) + (half - 0xDC00)), low.end()
     return chr(code), end
+
+
+def without_end(text: str) -> str:
+    """The text without the blanks and backticks that may stand between it and its surroundings."""
+    return text.rstrip(_ENDS)

@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import Any, Final, Literal, get_args
 
 from headrace.errors import InputError, JsonSyntaxError
-from headrace.jsonstream._lexical import NOTHING
+from headrace.jsonstream._lexical import NOTHING, expected_after, scalar
 from headrace.jsonstream._path import Path, Selector
-from headrace.jsonstream._reader import READ_SCALAR, READ_TEXT, Reader
+from headrace.jsonstream._reader import LONG_NUMBER, READ_SCALAR, READ_TEXT, Reader
 from headrace.jsonstream._snapshot import DEEP, snapshot
 
 __all__ = ["MAX_DEPTH", "JsonStream", "Mode"]
@@ -39,7 +39,7 @@ class JsonStream(Reader):
         prose: prose and Markdown fences may stand before the value; by default unless strict.
             In partial mode, blanks and backticks at the end of a growing string are then shown
             with what follows them, as they may belong to the text around the JSON.
-        max_depth: containers that may be open at a time; more is a syntax error.
+        max_depth: containers that may be open at a time; more is a `JsonDepthError`.
         watch: a selector such as `countries[*].name`, or True for every place: `completed()` then
             gives each value at that place once, when it is closed. The path of a value is as long
             as it is deep: True is not for documents of hundreds of levels.
@@ -62,10 +62,14 @@ class JsonStream(Reader):
         strict: bool = False,
         prose: bool | None = None,
         max_depth: int = MAX_DEPTH,
-        watch: str | bool = False,
+        watch: str | bool | Selector = False,
     ) -> None:
         if mode not in get_args(Mode):
             raise InputError(f"JsonStream has no mode {mode!r}: use one of {get_args(Mode)}.")
+        if not isinstance(watch, (str, bool, Selector)):
+            raise InputError(f"JsonStream(watch={watch!r}): give a selector such as 'a[*].b'.")
+        if max_depth < 0:
+            raise InputError(f"JsonStream(max_depth={max_depth!r}): give 0 or more containers.")
         super().__init__(
             grow_numbers=mode == "partial",
             strict=strict,
@@ -102,6 +106,11 @@ class JsonStream(Reader):
         return self._changed
 
     @property
+    def in_text(self) -> bool:
+        """Whether the value so far ends in a string that may still grow."""
+        return self._growing
+
+    @property
     def done(self) -> bool:
         """Whether the value is complete."""
         return self._root is not NOTHING
@@ -126,6 +135,17 @@ class JsonStream(Reader):
         if self.error is not None:
             raise self.error
         return self._root
+
+    def rewritten(self) -> bool:
+        """Whether, since the last time this was asked, the value changed elsewhere than at its end.
+
+        That is so where a key comes again: its new value stands where the first one stood.
+        """
+        shown = len(self._stack) - (not self._growing and self._shown is NOTHING)
+        open_ones = zip(self._stack[:shown], self._keys, strict=False)
+        again = any(key is not None and key in items for items, key in open_ones)
+        told, self._told = self._told, self._repeated
+        return again or told != self._repeated
 
     def completed(self) -> list[tuple[Path, Any]]:
         """The values closed since the last call at the places to `watch`, each with its path."""
@@ -155,7 +175,13 @@ class JsonStream(Reader):
         if self._body is READ_TEXT:
             expected = f"the end of the string that begins at character {self._start}"
         elif self._body is READ_SCALAR:
-            expected = f"what comes after {self._token[:64]!r}"
+            expected = self._after_scalar(self._token[:LONG_NUMBER])
         else:
             expected = self._expected()
         return JsonSyntaxError(expected, self._offset)
+
+    def _after_scalar(self, token: str) -> str:
+        """What is expected after a number or literal in a container, at the end of the text."""
+        if scalar(token, strict=self._strict)[2]:
+            return "',' or ']'" if self._keys[-1] is None else "',' or '}'"
+        return expected_after(token, strict=self._strict)

@@ -14,7 +14,7 @@ from typing import Any
 
 from headrace.errors import InputError
 
-__all__ = ["Path", "Selector"]
+__all__ = ["Path", "Selector", "place"]
 
 Path = tuple[str | int, ...]
 
@@ -55,6 +55,14 @@ class Selector:
             if part is not type(step) and part != step:
                 return False
         return True
+
+
+def place(stack: Sequence[Any], keys: Sequence[str | None]) -> Path:
+    """The path of the element that was just closed at the end of the open path."""
+    return tuple(
+        (len(items) - (items is stack[-1])) if key is None else key
+        for items, key in zip(stack, keys, strict=True)
+    )
 
 
 def _part(match: re.Match[str]) -> str | int | type:

@@ -6,8 +6,9 @@ value on, once it is sure of it. The first value wins:
 - At the start of the text, and after a fence (three backticks, with or without a word such as
   `json`), any value begins at once; blanks and backticks before it are skipped.
 - Anywhere else in prose, only an object or an array begins, and only one that looks like one. The
-  opening bracket with the character after it must be a row of `_SURE`, or a row of `_LIKELY` at
-  the start of a line or after a colon: `[1]` in a sentence is a footnote.
+  opening bracket with what is after it, a character or a literal, must be a row of `_SURE`, or a
+  row of `_LIKELY` at the start of a line or after a colon: `[1]` in a sentence is a footnote, also
+  where no other JSON comes. A footnote taken for the answer would be worse than the error.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ __all__ = ["Opening"]
 _SKIP = re.compile(r"[\s`\ufeff]*")
 _WORD = re.compile(r"[A-Za-z][\w+#.\-]*")
 _SIGNS = re.compile(r"[{\[`]")
-_LOOK = re.compile(r"([{\[])\s*(\S?)")
+_LOOK = re.compile(r"([{\[])\s*([A-Za-z]++(?=[\s,\]]|\Z)|\S?)")
 _AT_ONCE = frozenset('{["0123456789')
 
 _SURE = frozenset({'{"', '["', "[{"})
-_LIKELY = frozenset({"{}", "[]", "[[", "[-", *(f"[{digit}" for digit in "0123456789")})
+_LIKELY = frozenset(
+    {"{}", "[]", "[[", "[-", *(f"[{begun}" for begun in (*"0123456789", *LITERALS[False]))}
+)
 
 _BEFORE_LIKELY = frozenset(":\n\r")
+_LITERAL_BEGUN = frozenset(word[:end] for word in LITERALS[False] for end in range(len(word) + 1))
 
 # The longest language name after a fence, and more than the longest literal.
 _LONGEST_WORD = 32
@@ -47,8 +51,9 @@ class Opening:
     def feed(self, text: str) -> str | None:
         """The text from the value's first character on, or None while it has not been found."""
         if self._waiting:
+            word = self._waiting[0][-1].isalnum()  # whose end a blank would be
             self._waiting.append(text)
-            if text.isspace():
+            if text.isspace() and not word:
                 return None
             text = "".join(self._waiting)
             self._waiting.clear()
@@ -106,7 +111,7 @@ class Opening:
                 return None, at + 3
             if at + len(ticks) == len(text) and not ticks.strip("`"):
                 return self._wait(text, at)
-        elif not look[2]:
+        elif look.end() == len(text) and look[2] in _LITERAL_BEGUN:
             return self._wait(text, at)
         else:
             pair = look[1] + look[2]

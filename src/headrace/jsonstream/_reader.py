@@ -1,7 +1,8 @@
 """From text to containers: the states of the JSON machine and who reads what in each.
 
 A table per state says which function reads the character at hand; that function reads as far as
-it can (a whole string, a whole number) and returns the position after it. A token that is cut by
+it can (a whole string, a whole number) and returns the position after it. A comma or a colon is
+followed by another state, and no more. A token that is cut by
 the end of a piece leaves a *body*, the function that reads on when the next piece comes. Open
 containers stand on a stack, not on Python's. Text inside a string is joined, never read again.
 
@@ -16,25 +17,35 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from headrace.errors import JsonSyntaxError
-from headrace.jsonstream._lexical import BLANKS, CUT, NOTHING, SHORT, TOKEN, escape, scalar
-from headrace.jsonstream._path import Path, Selector
+from headrace.errors import InputError, JsonDepthError, JsonSyntaxError
+from headrace.jsonstream._lexical import (
+    BLANK_ENDS,
+    CUT,
+    NO_ENDS,
+    NOTHING,
+    SHORT,
+    TOKEN,
+    escape,
+    expected_after,
+    scalar,
+    without_end,
+)
+from headrace.jsonstream._path import Path, Selector, place
 from headrace.jsonstream._prose import Opening
-from headrace.jsonstream._snapshot import DEEP, LONG, Spares
+from headrace.jsonstream._snapshot import Spares
 
-__all__ = ["READ_SCALAR", "READ_TEXT", "Reader"]
+__all__ = ["LONG_NUMBER", "READ_SCALAR", "READ_TEXT", "Reader"]
 
 Handler = Callable[["Reader", str, int], int]
+State = dict[str, Any]  # per character its handler, or the next state where there is no more to it
 
-# A longer number shows its end only: reading it again at each piece would be quadratic.
-_LONG_NUMBER: Final = 64
+# Of a longer number this much is shown until its end: reading all again would be quadratic.
+LONG_NUMBER: Final = 64
 
-# Inside a string, up to what needs a look; by `strict`.
-_RUN: Final = {False: re.compile(r'[^"\\]*'), True: re.compile(r'[^"\\\x00-\x1f]*')}
+# What strict does not allow to stand in a string as it is.
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
 
-# What `held` keeps back at the end of a growing string: Unicode's blanks and the backtick.
-_BLANK_ENDS: Final = frozenset("`" + "".join(c for c in map(chr, range(0x3001)) if c.isspace()))
-_NO_ENDS: Final[frozenset[str]] = frozenset()
+_AFTER_SCALAR: Final = frozenset(",]} \t\n\r")
 
 _EXPECTED_VALUE: Final = "a JSON value"
 
@@ -46,6 +57,7 @@ class Reader:
         *("_base", "_body", "_carry", "_changed", "_completed", "_ends", "_gap", "_growing"),
         *("_grow_numbers", "_held", "_in_text", "_items", "_keys", "_max_depth"),
         *("_offset", "_opening", "_pending", "_previous", "_read", "_root", "_shown", "_spares"),
+        *("_repeated", "_told"),
         *("_stack", "_stale", "_start", "_state", "_strict", "_token", "_watch", "begins", "error"),
     )
 
@@ -62,13 +74,13 @@ class Reader:
         self.begins = 0  # where in the text the value does, once that is known
         self._grow_numbers = grow_numbers
         self._strict = strict
-        self._ends = _BLANK_ENDS if prose and grow_numbers else _NO_ENDS
+        self._ends = BLANK_ENDS if prose and grow_numbers else NO_ENDS
         self._max_depth = max_depth
         self._watch = watch
         self._completed: list[tuple[Path, Any]] = []
         self._opening = Opening() if prose else None
 
-        self._state: dict[str, Handler] = _VALUE
+        self._state: State = _VALUE
         self._body: Handler | None = None  # reads on in a token that was cut
         self._carry = ""  # an escape that was cut
         self._offset = 0  # characters before the piece at hand
@@ -90,12 +102,12 @@ class Reader:
 
         self._changed = self._stale = False
         self._spares = Spares()
+        self._repeated = self._told = 0  # keys that came again, and are closed
 
     def feed(self, text: str) -> bool:
         """Read a piece of any size; whether `value` is another one now."""
         if not text:
-            self._changed = False
-            return False
+            return self._feed_nothing(text)
         # The most frequent piece: it lies inside a string and has nothing special in it.
         if self._in_text and '"' not in text and "\\" not in text and text[-1] not in self._ends:
             self._pending.append(text)
@@ -118,15 +130,28 @@ class Reader:
         end = len(text)
         pos = self._body(self, text, 0) if self._body is not None else 0
         while pos < end:
-            if text[pos] == " ":
+            char = text[pos]
+            if char in " \n\t\r":  # nothing else may stand between tokens
                 pos += 1
                 continue
-            read = self._state.get(text[pos])
-            pos = read(self, text, pos) if read is not None else self._unexpected(text, pos)
+            read = self._state.get(char)
+            if type(read) is dict:
+                self._state = read
+                pos += 1
+            elif read is not None:
+                pos = read(self, text, pos)
+            else:
+                pos = self._unexpected(text, pos)
         self._offset += end
         if self._changed:
             self._stale = True
         return self._changed
+
+    def _feed_nothing(self, text: Any) -> bool:
+        if not isinstance(text, str):
+            raise InputError(f"JsonStream.feed got {text!r}: give it a string.")
+        self._changed = False
+        return False
 
     # ---- strings ------------------------------------------------------------------------------
 
@@ -159,51 +184,60 @@ class Reader:
         """Body: the inside of a string, up to its closing quote."""
         if self._held and not self._release(text):
             return len(text)
-        end = text.find('"', pos)
-        run = text[pos:end] if end >= 0 else text[pos:]
-        if "\\" in run or self._strict:
+        if "\\" in text or self._strict:
             return self._read_escaped(text, pos)
+        end = text.find('"', pos)
         if end < 0:
-            return self._cut(run, len(text))
-        if run:
-            self._pending.append(run)
+            return self._cut(text[pos:], len(text))
+        if end > pos:
+            self._pending.append(text[pos:end])
             self._changed |= self._growing
         return self._close_text(end + 1)
 
     def _read_escaped(self, text: str, pos: int) -> int:
         """`_read_text` with a look at each character that may not stand for itself."""
-        run, pending, size = _RUN[self._strict], self._pending, len(text)
+        pending, size = self._pending, len(text)
+        if self._strict and (raw := _CONTROL.search(text, pos)) is not None:
+            size = raw.start()  # as far as that; it may lie behind the string
         while True:
-            match = run.match(text, pos)
-            stop = match.end() if match is not None else pos
-            if stop == size:
+            stop = text.find("\\", pos, size)
+            end = text.find('"', pos, size if stop < 0 else stop)
+            if end >= 0:
+                if end > pos:
+                    pending.append(text[pos:end])
+                    self._changed |= self._growing
+                return self._close_text(end + 1)
+            if stop < 0:
+                if size < len(text):
+                    return self._control(text, pos, size)
                 return self._cut(text[pos:], size)
             if stop > pos:
                 pending.append(text[pos:stop])
                 self._changed |= self._growing
-            if text[stop] == '"':
-                return self._close_text(stop + 1)
-            if text[stop] != "\\":
-                return self._fail(text, stop, "control characters written as escapes")
             if (short := SHORT.get(text[stop + 1 : stop + 2])) is not None:
-                pending.append(short)
-                self._changed |= self._growing
-                pos = stop + 2
-                continue
-            char, pos = escape(text, stop)
-            if pos == CUT:
-                self._carry = text[stop:]
-                return self._cut("", size)
-            if not char:
-                return self._fail(text, stop, 'an escape such as \\n, \\" or \\u00e9')
+                char, pos = short, stop + 2
+            else:
+                char, pos = escape(text, stop)
+                if pos == CUT:
+                    self._carry = text[stop:]
+                    return self._cut("", len(text))
+                if not char:
+                    return self._fail(text, stop, 'an escape such as \\n, \\" or \\u00e9')
             pending.append(char)
             self._changed |= self._growing
+
+    def _control(self, text: str, pos: int, at: int) -> int:
+        """A raw control character stands in a string, where that is not allowed."""
+        if at > pos:
+            self._pending.append(text[pos:at])
+            self._changed |= self._growing
+        return self._fail(text, at, "control characters written as escapes")
 
     def _cut(self, run: str, end: int) -> int:
         """The piece ends inside a string, with the plain `run`: keep that for now."""
         if self._growing:
             if run and run[-1] in self._ends:
-                kept = _without_end(run)
+                kept = without_end(run)
                 self._held.append(run[len(kept) :])
                 run = kept
             self._in_text = not (self._held or self._carry or self._strict)
@@ -215,7 +249,7 @@ class Reader:
 
     def _release(self, text: str) -> bool:
         """The blanks that were held belong to the string, unless the piece is more of them."""
-        if not _without_end(text):
+        if not without_end(text):
             self._held.append(text)
             return False
         self._pending.extend(self._held)
@@ -254,15 +288,17 @@ class Reader:
 
     def _read_scalar(self, text: str, pos: int) -> int:
         """Body: the rest of a number or literal."""
+        value = self._read
+        if value is not NOTHING and text[0] in _AFTER_SCALAR:  # it ended with the last piece
+            self._body = None
+            if self._shown is NOTHING:
+                self._changed = True
+            self._shown = NOTHING
+            self._put(value)
+            return 0
         match = TOKEN.match(text, pos)
         end = match.end() if match is not None else pos
-        if end == pos and self._read is not NOTHING:  # it ended with the last piece
-            self._body = None
-            self._changed |= self._shown is NOTHING
-            self._shown = NOTHING
-            self._put(self._read)
-            return pos
-        token, self._token = self._token, ""
+        token, self._token = self._token, ""  # so that it can grow in place
         token += text[:end]
         if end == len(text):
             return self._grow_scalar(token, text, end)
@@ -273,25 +309,30 @@ class Reader:
         """The piece ends inside or right after a number or literal."""
         self._token = token
         self._read = NOTHING
-        if len(token) > _LONG_NUMBER:
-            return end
-        if token.isdigit() and token[0] != "0":
+        long = len(token) > LONG_NUMBER
+        if long:
+            if len(token) - end > LONG_NUMBER:  # it was before this piece
+                return end
+            token = token[:LONG_NUMBER]
+        elif token.isdigit() and token[0] != "0":
             self._read = int(token)
             if self._grow_numbers:
                 self._shown = self._read
                 self._changed = True
             return end
         value, right, whole = scalar(token, strict=self._strict)
-        if whole:
+        if whole and not long:
             self._read = value
         if self._grow_numbers and value is not NOTHING:
             self._show(value)
-        return end if right == len(token) else self._fail_scalar(token, text, end, right)
+        if right == len(token):
+            return end
+        return self._fail_scalar(self._token, text, end, right)
 
     def _close_scalar(self, token: str, text: str, end: int) -> int:
         """A number or literal ends before `end`."""
         # The most frequent kind first; Python may refuse to read long ones.
-        if token.isdigit() and token[0] != "0" and len(token) <= _LONG_NUMBER:
+        if token.isdigit() and token[0] != "0" and len(token) <= LONG_NUMBER:
             value: Any = int(token)
             if value != self._shown:
                 self._changed = True
@@ -314,16 +355,16 @@ class Reader:
 
     def _show(self, value: Any) -> None:
         """Show what there is of a number or literal."""
-        if value is not self._shown and value != self._shown:
+        shown = self._shown
+        # 67.0 equals 67, and is another value.
+        if value is not shown and (value != shown or type(value) is not type(shown)):
             self._changed = True
-        self._stale = True  # 67.0 equals 67, and is another value
         self._shown = value
 
     def _fail_scalar(self, token: str, text: str, end: int, right: int, expected: str = "") -> int:
         """A number or literal that ends before `end` is wrong from its character `right` on."""
         if not expected:
-            number = right and token[0] in "-0123456789"
-            expected = "the rest of a number" if number else _EXPECTED_VALUE
+            expected = expected_after(token[:right], strict=self._strict) or _EXPECTED_VALUE
         found = token[right : right + 1] or text[end : end + 1]
         self._error(end - len(token) + right, found, expected)
         return end
@@ -341,7 +382,9 @@ class Reader:
     def _open(self, items: Any, text: str, pos: int) -> int:
         """A container begins."""
         if len(self._stack) >= self._max_depth:
-            return self._fail(text, pos, f"at most {self._max_depth} levels of nesting")
+            expected = f"at most {self._max_depth} levels of nesting"
+            self.error = JsonDepthError(expected, self._offset + pos, text[pos])
+            return self._fail(text, pos, expected)
         self._changed = True
         self._stack.append(items)
         self._keys.append(None)
@@ -350,12 +393,12 @@ class Reader:
 
     def _close(self, text: str, pos: int) -> int:
         """The innermost container ends."""
-        stack = self._stack
+        stack, spares = self._stack, self._spares
         items = stack.pop()
         self._keys.pop()
         depth = len(stack)
-        if len(items) >= LONG or depth >= DEEP:
-            self._spares.closed(depth)
+        if depth < spares.low:
+            spares.low = depth
         self._items = stack[-1] if stack else None
         self._put(items)
         return pos + 1
@@ -370,6 +413,7 @@ class Reader:
             self._root = value
             self._stale = True
             self._state = _AFTER_ROOT
+            self._spares = Spares()
             if not self._strict:
                 self._body = Reader._ignore
         elif (key := self._keys[-1]) is None:
@@ -377,6 +421,7 @@ class Reader:
             self._state = _AFTER_ITEM
         else:
             if key in items:
+                self._repeated += 1
                 self._spares.repeated(len(self._stack) - 1)
             items[key] = value
             self._state = _AFTER_MEMBER
@@ -389,30 +434,9 @@ class Reader:
         if watch is True or (
             isinstance(watch, Selector) and watch.matches(self._stack, self._keys)
         ):
-            path: Path = tuple(
-                (len(items) - (items is self._items)) if key is None else key
-                for items, key in zip(self._stack, self._keys, strict=True)
-            )
-            self._completed.append((path, value))
+            self._completed.append((place(self._stack, self._keys), value))
 
     # ---- between tokens -----------------------------------------------------------------------
-
-    def _skip(self, text: str, pos: int) -> int:
-        """Blanks."""
-        match = BLANKS.match(text, pos)
-        return match.end() if match is not None else pos
-
-    def _colon(self, text: str, pos: int) -> int:
-        self._state = _VALUE
-        return pos + 1
-
-    def _next_item(self, text: str, pos: int) -> int:
-        self._state = _NEXT_ITEM
-        return pos + 1
-
-    def _next_key(self, text: str, pos: int) -> int:
-        self._state = _NEXT_KEY
-        return pos + 1
 
     def _ignore(self, text: str, pos: int) -> int:
         """Body: text that does not count, after the value or after an error."""
@@ -435,7 +459,7 @@ class Reader:
         if self.error is None:
             self.error = JsonSyntaxError(expected, self._offset + pos, found)
         self._body = Reader._ignore
-        self._state = _BLANK
+        self._state = {}
         self._in_text = False
 
     def _expected(self) -> str:
@@ -446,50 +470,27 @@ class Reader:
         return "the end of the text"
 
 
-def _without_end(text: str) -> str:
-    """The text without the blanks and backticks that may stand between it and its surroundings."""
-    return text.rstrip().rstrip(" \n\r\t`")
-
-
 # ---- the tables: per state, who reads a character; a character that is not there is an error -----
 
 READ_TEXT: Final[Handler] = Reader._read_text
 READ_SCALAR: Final[Handler] = Reader._read_scalar
 
-_BLANK: Final[dict[str, Handler]] = dict.fromkeys(" \t\n\r", Reader._skip)
-_VALUE: Final[dict[str, Handler]] = {
-    **_BLANK,
+_VALUE: Final[State] = {
     **dict.fromkeys("-0123456789tfnNI", Reader._begin_scalar),
     '"': Reader._begin_string,
     "{": Reader._open_dict,
     "[": Reader._open_list,
 }
-_FIRST_ITEM: Final[dict[str, Handler]] = {**_VALUE, "]": Reader._close}
-_NEXT_ITEM: Final[dict[str, Handler]] = {**_VALUE, "]": Reader._close_after_comma}
-_AFTER_ITEM: Final[dict[str, Handler]] = {
-    **_BLANK,
-    ",": Reader._next_item,
-    "]": Reader._close,
-}
-_FIRST_KEY: Final[dict[str, Handler]] = {
-    **_BLANK,
-    '"': Reader._begin_key,
-    "}": Reader._close,
-}
-_NEXT_KEY: Final[dict[str, Handler]] = {
-    **_BLANK,
-    '"': Reader._begin_key,
-    "}": Reader._close_after_comma,
-}
-_COLON: Final[dict[str, Handler]] = {**_BLANK, ":": Reader._colon}
-_AFTER_MEMBER: Final[dict[str, Handler]] = {
-    **_BLANK,
-    ",": Reader._next_key,
-    "}": Reader._close,
-}
-_AFTER_ROOT: Final[dict[str, Handler]] = dict(_BLANK)
+_FIRST_ITEM: Final[State] = {**_VALUE, "]": Reader._close}
+_NEXT_ITEM: Final[State] = {**_VALUE, "]": Reader._close_after_comma}
+_AFTER_ITEM: Final[State] = {",": _NEXT_ITEM, "]": Reader._close}
+_FIRST_KEY: Final[State] = {'"': Reader._begin_key, "}": Reader._close}
+_NEXT_KEY: Final[State] = {'"': Reader._begin_key, "}": Reader._close_after_comma}
+_COLON: Final[State] = {":": _VALUE}
+_AFTER_MEMBER: Final[State] = {",": _NEXT_KEY, "}": Reader._close}
+_AFTER_ROOT: Final[State] = {}
 
-_EXPECTED: Final[tuple[tuple[dict[str, Handler], str], ...]] = (
+_EXPECTED: Final[tuple[tuple[State, str], ...]] = (
     (_VALUE, _EXPECTED_VALUE),
     (_FIRST_ITEM, f"{_EXPECTED_VALUE} or ']'"),
     (_NEXT_ITEM, _EXPECTED_VALUE),

@@ -8,25 +8,29 @@ hold, which is nothing for the short ones that models write, and too much for tw
   objects that are used again: a copy that nobody else holds any more is brought up to date in
   place (a few appends) and given out again. A consumer that looks at one snapshot after the other
   makes two copies in all; one that keeps every snapshot pays for every copy, as it must.
-- **A deep path** (`DEEP` open containers or more). All that is open below that depth is one copy
-  that is used again in the same way, as a whole, where nobody holds any container of it either.
-  Its top is a `DeepList` or a `DeepDict`.
+- **A deep path** (more than `DEEP` open containers). All of it is one copy that is used again in
+  the same way, as a whole, where nobody holds any container of it either. Its top, the value, is a
+  `DeepList` or a `DeepDict`.
 
 "Nobody else holds it" is read from the reference count. It is sound because whoever sees a copy
 holds it, or holds what it hangs on, which is made new for each snapshot. A copy that its holder
 has changed is not used again either: the changing methods leave a mark. In a deep copy, the counts
 of the first `CHECKED` containers are looked at; a `DeepList` or `DeepDict` that somebody reaches
-into by any of its methods is not used again, so that only an extension in C could keep hold of one
-of the containers below those unnoticed. Where reference counts cannot be trusted (PyPy,
-free-threaded builds) nothing is used again.
+into by any of its methods is not used again, so that only an extension in C, or a plain type's own
+method (`list.__getitem__(v, 0)`), could keep hold of one of the containers below those unnoticed.
+Where a consumer reaches into one deep copy after the other
+(`STRIKES`), the path is copied for it container by container. Where reference counts cannot be
+trusted (PyPy, free-threaded builds) nothing is used again.
 
 These classes are plain lists and dicts for everything else: `isinstance`, `==`, `json`, `pickle`
 and `copy.deepcopy` (these two give the plain type). Values with shorter containers and paths have
 only exact lists and dicts, and so has every complete value.
 
-Measured per snapshot, CPython 3.11: 0.6 to 0.8 µs for records, 0.8 µs in an array of 100,000
-numbers, 1.5 µs at a depth of 1,000. A consumer that keeps every snapshot of a long array pays about
-8 ns for each element of each.
+Measured per snapshot, CPython 3.11: 0.4 to 0.7 µs for records, 0.7 µs in an array of 100,000
+numbers, 1.0 to 1.5 µs at a depth of 1,000. A consumer that keeps every snapshot pays for a copy of
+the open path in each: about 8 ns for each element of a long array, 0.25 µs for each level of a deep
+path. One that reaches into every snapshot of a deep path pays for the levels as well, not for the
+elements.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ __all__ = [
     "LONG",
     "DeepDict",
     "DeepList",
+    "LongCopies",
     "SnapshotDict",
     "SnapshotList",
     "Spares",
@@ -51,10 +56,12 @@ __all__ = [
 
 Container = list[Any] | dict[str, Any]
 
-LONG: Final = 128  # elements; copying that many costs about 0.1 µs
+LONG: Final = 256  # elements; copying that many costs 0.3 µs, as using a copy again does
 DEEP: Final = 6  # open containers; copying that many short ones costs about 0.5 µs
-CHECKED: Final = 32  # containers below the top of a deep copy; their counts take 0.4 µs
+CHECKED: Final = 16  # containers below the top of a deep copy; their counts take 0.3 µs
+STRIKES: Final = 8  # deep copies that somebody reached into
 KEPT: Final = 3  # copies per container: one at the consumer, one it held before, one to spare
+NOT_CLOSED: Final = sys.maxsize
 
 
 class SnapshotList(list[Any]):
@@ -88,7 +95,7 @@ class SnapshotDict(dict[str, Any]):
 
 
 class DeepList(SnapshotList):
-    """The top of all that is open below `DEEP`, where that is a list."""
+    """The top of a deep path, where that is a list."""
 
     __slots__ = ("inner", "low")
 
@@ -99,7 +106,7 @@ class DeepList(SnapshotList):
 
 
 class DeepDict(SnapshotDict):
-    """The top of all that is open below `DEEP`, where that is a dict."""
+    """The top of a deep path, where that is a dict."""
 
     __slots__ = ("inner", "low")
 
@@ -173,29 +180,12 @@ _count: Callable[[object], int] = getattr(sys, "getrefcount", lambda copy: 0)
 
 
 class _Copies:
-    """The copies of one open container, or of all that is open below one."""
+    """The copies of one open container, or of a whole path of them."""
 
-    __slots__ = ("chosen", "kept")
+    __slots__ = ("kept",)
 
     def __init__(self) -> None:
         self.kept: list[Any] = []
-        self.chosen: Any = None
-
-    def choose(self, references: int) -> None:
-        """Pick a copy that has that many references and that nobody changed.
-
-        Its open end is emptied, so that what hung there is free itself.
-        """
-        for copy in self.kept:
-            if _count(copy) == references and not copy.touched:
-                if copy.inner and _held(copy.inner):
-                    continue
-                self.chosen = copy
-                if copy.open:
-                    copy.open = False
-                    _drop_last(copy.inner[-1] if copy.inner else copy)
-                return
-        self.chosen = None
 
     def keep(self, copy: Any) -> Any:
         """Keep a new copy, to use it again; the oldest gives way."""
@@ -205,35 +195,44 @@ class _Copies:
         return copy
 
 
-def _held(inner: list[Any]) -> bool:
-    """Whether somebody holds one of the containers of a deep copy."""
-    counts = sum(map(_count, islice(inner, CHECKED)))
-    return counts != _INNER_UNSHARED * min(len(inner), CHECKED)
-
-
 def _unshared() -> int:
     """The references that `choose` sees on a copy that only its list holds; -1: not to be known."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return -1
-    copies = _Copies()
-    for references in range(1, 8):
-        copies.kept = [SnapshotList()]
-        copies.choose(references)
-        if copies.chosen is not None:
-            return references
+    for copy in [SnapshotList()]:
+        return _count(copy) or -1
     return -1
 
 
-_UNSHARED: Final = _unshared()
-# The same for a container that is in its parent and in `inner`, as `_held` sees it.
+_UNSHARED: Final = _unshared()  # as a `for` over `kept` sees it
+# The same for a container that is in its parent and in `inner`, as `sum(map(...))` sees it.
 _PARENT: Final[list[Any]] = [[]]
 _INNER_UNSHARED: Final = sum(map(_count, islice([_PARENT[0]], 1)))
 
 
-class _Long(_Copies):
-    """The copies of one long open container."""
+class LongCopies(_Copies):
+    """The copies of one long open container: of each snapshot `choose`, then `build`."""
 
-    __slots__ = ()
+    __slots__ = ("chosen",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chosen: Any = None  # the copy to bring up to date
+
+    def choose(self) -> None:
+        """Pick a copy that nobody else holds and that nobody changed.
+
+        Its open end is emptied, so that what hung there is free itself: to be done in all
+        containers of a path before anything is made.
+        """
+        for copy in self.kept:
+            if _count(copy) == _UNSHARED and not copy.touched:
+                self.chosen = copy
+                if copy.open:
+                    copy.open = False
+                    _drop_last(copy)
+                return
+        self.chosen = None
 
     def build(self, items: Any, key: str | None, child: Any) -> Any:
         """A copy of the container, with `child` at its open end."""
@@ -242,75 +241,103 @@ class _Long(_Copies):
             copy = self.keep(
                 SnapshotDict(items) if isinstance(items, dict) else SnapshotList(items)
             )
-        if key is not None:
-            _catch_up(copy, items)
-            if child is not NOTHING:
-                copy.open = True
-                _put(copy, key, child)
-            return copy
-        # The same for a list, without two calls.
-        done = len(copy)
-        if done < len(items):
-            list.extend(copy, items[done:])
+        _catch_up(copy, items)
         if child is not NOTHING:
             copy.open = True
-            list.append(copy, child)
+            _put(copy, key, child)
         return copy
 
 
 class _Deep(_Copies):
-    """The copies of all that is open from depth `DEEP` on, each one a whole."""
+    """The copies of a deep path, each one a whole."""
 
-    __slots__ = ()
+    __slots__ = ("strikes",)
 
-    def closed(self, depth: int) -> None:
-        """The container at `depth` was closed."""
+    def __init__(self) -> None:
+        super().__init__()
+        self.strikes = 0  # how many copies somebody reached into
+
+    def build(
+        self,
+        stack: Sequence[Any],
+        keys: Sequence[str | None],
+        leaf: Any,
+        text: Callable[[], str] | None,
+    ) -> Any:
+        """A copy of the open path, with `leaf` or the text at its end."""
         for top in self.kept:
-            if top.low >= depth - DEEP:
-                top.low = depth - DEEP - 1
+            if _count(top) == _UNSHARED and not top.touched:
+                inner = top.inner
+                # Whether somebody holds one of the containers below.
+                if inner and sum(map(_count, islice(inner, CHECKED))) != _INNER_UNSHARED * (
+                    CHECKED if len(inner) > CHECKED else len(inner)
+                ):
+                    continue
+                node = inner[-1] if inner else top
+                if top.open:
+                    top.open = False
+                    _drop_last(node)
+                break
+        else:
+            node = top = self._another(stack[0])
+            inner = top.inner
+        # Only now, as in `LongCopies`: the text may grow in place where no copy holds it.
+        child = leaf if text is None else text()
+        items: Any = stack[-1]
+        depth = len(inner)
+        if depth > top.low or len(stack) - 1 > depth:
+            node = self._catch_up(top, stack, keys)
+        elif len(node) != len(items):
+            _catch_up(node, items)
+        if child is not NOTHING:
+            top.open = True
+            _put(node, keys[-1], child)
+        return top
 
-    def build(self, stack: Sequence[Any], keys: Sequence[str | None], child: Any) -> Any:
-        """A copy of the open path, with `child` at its end."""
-        top, self.chosen = self.chosen, None
-        if top is None:
-            items = stack[DEEP]
-            top = self.keep(DeepDict(items) if isinstance(items, dict) else DeepList(items))
+    def _catch_up(self, top: Any, stack: Sequence[Any], keys: Sequence[str | None]) -> Any:
+        """Close in a copy what has been closed, open what has been opened: its last container."""
         inner = top.inner
         if len(inner) > top.low:
             # A container of the copy has been closed: it is complete in its parent by now.
             _drop_last(inner[top.low - 1] if top.low else top)
             del inner[top.low :]
         node = inner[-1] if inner else top
-        depth = DEEP + len(inner)
+        depth, ahead = len(inner), len(stack) - 1
         if len(node) != len(stack[depth]):
             _catch_up(node, stack[depth])
-        for at in range(depth, len(stack) - 1):
-            below, key = stack[at + 1].copy(), keys[at]
-            if key is None:  # `_put`, without the call
-                list.append(node, below)
-            else:
-                dict.__setitem__(node, key, below)
+        while depth < ahead:
+            key = keys[depth]
+            depth += 1
+            below = stack[depth].copy()
+            _put(node, key, below)
             inner.append(below)
             node = below
         top.low = len(inner)
-        if child is not NOTHING:
-            top.open = True
-            _put(node, keys[-1], child)
-        return top
+        return node
+
+    def _another(self, items: Any) -> Any:
+        """A new copy; those that somebody reached into are counted and given up."""
+        given_up = [copy for copy in self.kept if copy.touched]
+        if given_up:
+            self.strikes += len(given_up)
+            self.kept = [copy for copy in self.kept if not copy.touched]
+        return self.keep(DeepDict(items) if isinstance(items, dict) else DeepList(items))
 
 
 class Spares:
     """Makes the snapshots of one growing value and keeps the copies that can be used again.
 
     `stack` holds the open containers, outermost first, each with what is closed inside it, and
-    `keys` the key of the member that is open in each (None in a list).
+    `keys` the key of the member that is open in each (None in a list). Whoever closes containers
+    keeps `low` at the least depth at which one was, since `reuse` was called last.
     """
 
-    __slots__ = ("_deep", "long")
+    __slots__ = ("deep", "long", "low")
 
     def __init__(self) -> None:
-        self.long: dict[int, _Long] = {}  # by depth, outermost first
-        self._deep: _Deep | None = None
+        self.long: dict[int, LongCopies] = {}  # by depth, outermost first
+        self.low = NOT_CLOSED
+        self.deep = _Deep()
 
     def reuse(
         self,
@@ -323,26 +350,33 @@ class Spares:
 
         Where that is a string, `text()` makes it.
         """
+        if self.low != NOT_CLOSED:
+            self._settle()
         # All copies let go of their open ends before anything is made: what hung there, a
         # container's copy or the text of a string, can then itself be used again.
-        if self.long:
-            for long in self.long.values():
-                long.choose(_UNSHARED)
-        if self._deep is not None:
-            self._deep.choose(_UNSHARED)
-        node = leaf if text is None else text()
         depth = len(stack)
-        if depth > DEEP:
-            if self._deep is None:
-                self._deep = _Deep()
-            node = self._deep.build(stack, keys, node)
-            depth = DEEP
+        if depth > DEEP and self.deep.strikes < STRIKES:
+            return self.deep.build(stack, keys, leaf, text)
+        for long in self.long.values():
+            long.choose()
+        node = leaf if text is None else text()
         while depth:
             depth -= 1
             items, key = stack[depth], keys[depth]
-            if len(items) >= LONG:
+            if (size := len(items)) >= LONG:
                 long = self.long.get(depth) or self._copies(depth)
-                node = long.build(items, key, node)
+                copy = long.chosen
+                if key is not None or copy is None:
+                    node = long.build(items, key, node)
+                    continue
+                # `build` for a list, without the call.
+                long.chosen = None
+                if len(copy) < size:
+                    list.extend(copy, items[len(copy) :])
+                if node is not NOTHING:
+                    copy.open = True
+                    list.append(copy, node)
+                node = copy
             elif node is NOTHING:
                 node = items.copy()
             elif key is None:
@@ -355,26 +389,25 @@ class Spares:
                 node = {key: node}
         return node
 
-    def _copies(self, depth: int) -> _Long:
+    def _copies(self, depth: int) -> LongCopies:
         """Begin to keep copies of the container at `depth`."""
-        long = _Long()
+        long = LongCopies()
         self.long = dict(sorted([*self.long.items(), (depth, long)]))
         return long
 
-    def closed(self, depth: int) -> None:
-        """The container at `depth` was closed: its copies are of no more use."""
-        self.long.pop(depth, None)
-        if self._deep is not None:
-            if depth == DEEP:
-                self._deep = None
-            elif depth > DEEP:
-                self._deep.closed(depth)
+    def _settle(self) -> None:
+        """Containers were closed: copies of these are of no more use."""
+        low, self.low = self.low, NOT_CLOSED
+        while self.long and (deepest := next(reversed(self.long))) >= low:
+            del self.long[deepest]
+        for top in self.deep.kept:
+            if top.low >= low:
+                top.low = low - 1
 
     def repeated(self, depth: int) -> None:
         """A key came again in the object at `depth`: its copies hold the value it had."""
         self.long.pop(depth, None)
-        if depth >= DEEP:
-            self._deep = None
+        self.deep.kept.clear()
 
 
 def snapshot(stack: Sequence[Any], keys: Sequence[str | None], leaf: Any) -> Any:

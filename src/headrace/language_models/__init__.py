@@ -5,10 +5,17 @@ Text models and the fakes are loaded when one of them is asked for.
 
 from typing import TYPE_CHECKING, Any
 
-from .._lazy import later
-from .base import BaseLanguageModel, LanguageModelInput
+from .._lazy import later, listed
+from .base import (
+    BaseLanguageModel,
+    LangSmithParams,
+    LanguageModelInput,
+    LanguageModelLike,
+    LanguageModelOutput,
+)
 from .chat_models import BaseChatModel, SimpleChatModel
 from .init import init_chat_model
+from .model_profile import ModelProfile, ModelProfileRegistry
 
 if TYPE_CHECKING:
     from .fake import (
@@ -37,7 +44,12 @@ __all__ = [
     "FakeMessagesListChatModel",
     "FakeStreamingListLLM",
     "GenericFakeChatModel",
+    "LangSmithParams",
     "LanguageModelInput",
+    "LanguageModelLike",
+    "LanguageModelOutput",
+    "ModelProfile",
+    "ModelProfileRegistry",
     "ParrotFakeChatModel",
     "SimpleChatModel",
     "init_chat_model",
@@ -49,3 +61,7 @@ _LATER = {name: "fake" for name in __all__ if "Fake" in name} | {"LLM": "llms", 
 
 def __getattr__(name: str) -> Any:
     return later(__name__, _LATER, name)
+
+
+def __dir__() -> list[str]:
+    return listed(globals(), __all__)

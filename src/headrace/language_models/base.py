@@ -8,30 +8,50 @@ thread in async runs. Which one is in the tables below.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 
 from pydantic import Field
 
 from .. import _async, _sync
 from .._bridge import call_in_thread, stream_in_thread
-from .._gate import alent, lent
+from ..caches import BaseCache
 from ..callbacks.run_managers import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from ..errors import ConfigError, InputError, ModelError
+from ..errors import ConfigError, InputError
 from ..flow import Once
 from ..messages import BaseMessage, MessageLikeRepresentation, convert_to_messages
 from ..messages.convert import what_instead
 from ..prompt_values import PromptValue
 from ..rate_limiters import BaseRateLimiter
 from ..run import Run
-from ..runnables.base import Output
+from ..runnables.base import Output, Runnable
 from ..runnables.serializable import RunnableSerializable
 from ..shapes import Flow, Kwargs, Leaf
+from .bodies import ask, checked_stream
+from .caching import cache_of, cached_astream, cached_stream, kept_of, params_of, place_of
+from .limiting import Grant, agrant, grant
+from .tokens import TokenCounting
 
-__all__ = ["BaseLanguageModel", "LanguageModelInput", "ModelRunManager", "to_messages", "to_text"]
+__all__ = ["BaseLanguageModel", "LangSmithParams", "LanguageModelInput", "LanguageModelLike",
+           "LanguageModelOutput", "ModelRunManager", "to_messages", "to_text"]  # fmt: skip
 
-_WHOLE = {"_generate", "_agenerate", "_call", "_acall", "_stream"}  # bodies that give an answer
+_ASKED = {"_generate", "_agenerate", "_call", "_acall"}  # bodies that give a whole answer
+_WHOLE = {*_ASKED, "_stream"}  # and one that adds up to it in sync code
 
 LanguageModelInput: TypeAlias = PromptValue | str | Sequence[MessageLikeRepresentation]
+LanguageModelOutput: TypeAlias = BaseMessage | str
+LanguageModelLike: TypeAlias = Runnable[LanguageModelInput, LanguageModelOutput]
+
+
+class LangSmithParams(TypedDict, total=False):
+    """What `_get_ls_params` says of a model; limits in tokens."""
+
+    ls_provider: str
+    ls_model_name: str
+    ls_model_type: Literal["chat", "llm"]
+    ls_temperature: float | None
+    ls_max_tokens: int | None
+    ls_stop: list[str] | None
+    ls_integration: str
 
 
 def to_messages(value: Any) -> list[BaseMessage]:
@@ -99,20 +119,26 @@ class AsyncModelRunManager(AsyncCallbackManagerForLLMRun):
         return ModelRunManager(self.run, reports=self._reports)
 
 
-class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
+class BaseLanguageModel(TokenCounting, Leaf, RunnableSerializable[LanguageModelInput, Output]):
     """Base of chat models and text models.
 
     Args:
         tags, metadata: of the model's own runs.
         disable_streaming: answer `stream` with one chunk from `invoke`; `"tool_calling"` only
-            where tools are bound.
+            where tools are bound. A call's `stream=False` does it too, as does a field `streaming`
+            of the class that is set to False; True makes `invoke` the fold of the stream.
+        custom_get_token_ids: a tokenizer, for `get_num_tokens` and its like.
         rate_limiter: asked once before each call, whatever its door; see `headrace.rate_limiters`.
+        cache: where answers are kept: a cache, True (the global one, which must be set), None (the
+            global one, if there is one), False (none). See `caching.py` in this folder.
     """
 
     tags: list[str] | None = None
     metadata: dict[str, Any] | None = None
-    disable_streaming: bool | str = Field(default=False)
+    disable_streaming: bool | Literal["tool_calling"] = Field(default=False)
+    custom_get_token_ids: Callable[[str], list[int]] | None = Field(default=None, exclude=True)
     rate_limiter: BaseRateLimiter | None = Field(default=None, exclude=True)
+    cache: BaseCache | bool | None = Field(default=None, exclude=True)
     _bodies: ClassVar[frozenset[str]] = frozenset()
     _collects: ClassVar[bool] = True
 
@@ -123,6 +149,9 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
         cls._bodies = frozenset(n for n, body in written.items()
                                 if body is not None and not hasattr(body, "_default"))  # fmt: skip
 
+    def _messages_in(self, given: Any) -> list[BaseMessage]:
+        return to_messages(given)
+
     @property
     def _llm_type(self) -> str:
         return type(self).__name__
@@ -130,6 +159,14 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         return {}
+
+    def asdict(self) -> dict[str, Any]:
+        """The model's identifying parameters and its kind."""
+        return {**self._identifying_params, "_type": self._llm_type}
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        """Which model is asked, and with which parameters: the second half of a cache's key."""
+        return params_of(self, {**kwargs, "stop": stop})
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         """What the metadata of its runs says of the model, in LangSmith's words: `ls_provider`
@@ -159,23 +196,35 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
         """What start hooks are told of the call: everything it is made with, what the caller gave,
         and for how many prompts."""
         stop, rest = _stop_of(kw)
-        own = {**self._identifying_params, "_type": self._llm_type}
-        return {"invocation_params": {**own, "stop": stop, **rest},
-                "options": {"stop": stop, **rest}, "batch_size": 1}  # fmt: skip
+        return {"invocation_params": {**self.asdict(), "stop": stop, **rest},
+                "options": {"stop": stop, **rest, **_format_of(kw)},
+                "batch_size": getattr(kw, "size", 1)}  # fmt: skip
 
     def _whole(self, answer: Any) -> Any:
         """The answer that the chunks of a stream add up to, as `invoke` gives it."""
         return answer
 
-    # Each kind of model says these four.
+    # Each kind of model says these.
 
     def _coerce(self, value: Any) -> Any:
         raise NotImplementedError
 
     def _one(self, prompt: Any, run: Run, kw: Kwargs) -> Any:
+        """The result that the author's body gives."""
         raise NotImplementedError
 
     async def _aone(self, prompt: Any, run: Run, kw: Kwargs) -> Any:
+        raise NotImplementedError
+
+    def _candidates(self, result: Any) -> list[Any]:
+        """The generations in a result; `_result` is the way back."""
+        raise NotImplementedError
+
+    def _result(self, candidates: list[Any]) -> Any:
+        raise NotImplementedError
+
+    def _answer(self, result: Any, run: Run) -> Any:
+        """What a result is to the caller; the run is told all of it."""
         raise NotImplementedError
 
     def _chunks(self, opened: Callable[[], Iterator[Any]], run: Run) -> Iterator[Any]:
@@ -186,60 +235,84 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
     ) -> AsyncIterator[Any]:
         raise NotImplementedError
 
-    # ------------------------------------------------------------- the rate
-
-    def _limit(self, run: Run) -> None:
-        """Wait until another call may be made; somebody else may work meanwhile."""
-        if self.rate_limiter is not None:
-            with lent(run.gate):
-                self._granted(run.call(self.rate_limiter.acquire, blocking=True))
-
-    async def _alimit(self, run: Run) -> None:
-        if self.rate_limiter is not None:
-            async with alent(run.gate):
-                self._granted(await run.acall(self.rate_limiter.aacquire, blocking=True))
-
-    def _granted(self, granted: Any) -> None:
-        if granted is False:
-            raise ModelError(
-                f"{self.rate_limiter!r} granted no call to {self.get_name()}: it gave up waiting. "
-                "Call again later, or let it wait longer."
-            )
+    def _replay(self, chunks: list[Any], run: Run) -> Iterator[Any]:
+        """Chunks that were kept, as `_chunks` gave them."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------- values
 
     def _shows_tokens(self, run: Run, kw: Kwargs, *bodies: str) -> bool:
-        """Whether a view wants to see the tokens of an answer that is asked for as a whole."""
+        """Whether an answer that is asked for as a whole is to be streamed: a view wants to see
+        its tokens, or the call or the model says so."""
         return (
-            run.observed
-            and run.scope.tokens
+            ((run.observed and run.scope.tokens) or self._wish(kw) is True)
             and not self._bodies.isdisjoint(bodies)
+            and self._streams_with(kw)
+        )
+
+    def _wish(self, kw: Kwargs) -> bool | None:
+        """What the call's `stream`, or else the model's `streaming`, says."""
+        if "stream" in kw:
+            return bool(kw["stream"])
+        return getattr(self, "streaming") if "streaming" in self.model_fields_set else None  # noqa: B009
+
+    def _adds_up(self, kw: Kwargs, *streams: str) -> bool:
+        """Whether a whole answer is the sum of a stream, which a cache should see as one."""
+        return (
+            self._bodies.isdisjoint(_ASKED)
+            and not self._bodies.isdisjoint(streams)
             and self._streams_with(kw)
         )
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         prompt = self._coerce(value)
-        if self._shows_tokens(run, kw, "_stream"):
-            return self._whole(_sync.value_by_fold(self, value, run, kw, shown=True))
-        self._limit(run)
-        return self._one(prompt, run, kw)
+        cache = cache_of(self)
+        shown = self._shows_tokens(run, kw, "_stream")
+        if shown or (cache is not None and self._adds_up(kw, "_stream")):
+            return self._whole(_sync.value_by_fold(self, value, run, kw, shown=shown))
+        place = None if cache is None else place_of(self, cache, prompt, run, kw)
+        found = None if place is None else place.look()
+        if found is not None:
+            return self._answer(self._result(found), run)
+        granted = None if self.rate_limiter is None else grant(self, prompt, run)
+        result = self._one(prompt, run, kw)
+        if granted is not None:
+            granted.answered(self._candidates(result))
+        if place is not None:
+            place.keep(kept_of(self._candidates(result)))
+        return self._answer(result, run)
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
         prompt = self._coerce(value)
-        if self._shows_tokens(run, kw, "_stream", "_astream"):
-            return self._whole(await _async.value_by_fold(self, value, run, kw, shown=True))
-        if not self._bodies & _WHOLE and "_astream" in self._bodies:
+        cache = cache_of(self)
+        shown = self._shows_tokens(run, kw, "_stream", "_astream")
+        if shown or (cache is not None and self._adds_up(kw, "_stream", "_astream")):
+            return self._whole(await _async.value_by_fold(self, value, run, kw, shown=shown))
+        alone = not self._bodies & _WHOLE and "_astream" in self._bodies
+        if alone and self._streams_with(kw):
             return await _async.value_by_fold(self, value, run, kw)
-        await self._alimit(run)
-        if "_agenerate" in self._bodies or "_acall" in self._bodies:
-            return await self._aone(prompt, run, kw)
-        return await call_in_thread(self._one, prompt, run, kw)
+        place = None if cache is None else place_of(self, cache, prompt, run, kw)
+        found = None if place is None else await place.alook()
+        if found is not None:
+            return self._answer(self._result(found), run)
+        granted = None if self.rate_limiter is None else await agrant(self, prompt, run)
+        if alone or "_agenerate" in self._bodies or "_acall" in self._bodies:
+            result = await self._aone(prompt, run, kw)
+        else:
+            result = await call_in_thread(self._one, prompt, run, kw)
+        if granted is not None:
+            granted.answered(self._candidates(result))
+        if place is not None:
+            await place.akeep(kept_of(self._candidates(result)))
+        return self._answer(result, run)
 
     # ------------------------------------------------------------- streams
 
     def _streams_with(self, kw: Kwargs) -> bool:
-        wish = self.disable_streaming
-        return not wish or (wish == "tool_calling" and not kw.get("tools"))
+        off = self.disable_streaming
+        if off and (off != "tool_calling" or kw.get("tools")):
+            return False
+        return self._wish(kw) is not False
 
     def _asked_once(self, kw: Kwargs, *, sync: bool) -> bool:
         streams = self._bodies & ({"_stream"} if sync else {"_stream", "_astream"})
@@ -248,9 +321,16 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
         if "_stream" in self._bodies and self._streams_with(kw):
-            return self._chunks(lambda: self._streamed(source, run, kw), run)
+            cache = cache_of(self)
+            if cache is not None:
+                return cached_stream(self, cache, source, run, kw)
+            return self._opened(source, run, kw)
         run.answers = run.observed
         return self._single(source, run, kw)
+
+    def _opened(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        """The model's own stream."""
+        return self._chunks(lambda: self._streamed(source, run, kw), run)
 
     def _single(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
         yield self._value(_sync.fold_source(source), run, kw)
@@ -258,25 +338,34 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
     def _streamed(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
         """What the author's `_stream` gives for the source's value."""
         prompt = self._coerce(_sync.fold_source(source))
-        self._limit(run)
-        return self._called(prompt, run, kw)
+        granted = None if self.rate_limiter is None else grant(self, prompt, run)
+        return self._called(prompt, run, kw, granted)
 
-    def _called(self, prompt: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+    def _called(self, prompt: Any, run: Run, kw: Kwargs, granted: Grant | None) -> Iterator[Any]:
         stop, rest = _stop_of(kw)
         manager = ModelRunManager(run, reports=False)
-        stream = run.call(self._stream, prompt, stop=stop, run_manager=manager, **rest)  # type: ignore[attr-defined]
-        entered = _sync.entered(iter(stream), run)
+        given = {"stop": stop, "run_manager": manager, **rest}
+        stream = ask(run, self._stream, prompt, given)  # type: ignore[attr-defined]
+        entered = _sync.entered(iter(checked_stream(stream, "__iter__", self, "_stream")), run)
         run.holds(entered, self)
+        if granted is not None:
+            entered = granted.metered(entered)
+            run.holds(entered, self)
         return entered
 
     def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
-        if self._streams_with(kw):
-            if "_astream" in self._bodies:
-                return self._achunks(lambda: self._astreamed(source, run, kw), run)
-            if "_stream" in self._bodies:
-                return self._athreaded(source, run, kw)
+        if self._bodies & {"_stream", "_astream"} and self._streams_with(kw):
+            cache = cache_of(self)
+            if cache is not None:
+                return cached_astream(self, cache, source, run, kw)
+            return self._aopened(source, run, kw)
         run.answers = run.observed
         return self._asingle(source, run, kw)
+
+    def _aopened(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        if "_astream" in self._bodies:
+            return self._achunks(lambda: self._astreamed(source, run, kw), run)
+        return self._athreaded(source, run, kw)
 
     async def _asingle(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
         yield await self._avalue(await _async.fold_source(source), run, kw)
@@ -284,10 +373,10 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
     async def _athreaded(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
         """The sync stream in a worker thread, its input read here."""
         prompt = self._coerce(await _async.fold_source(source))
-        await self._alimit(run)
+        granted = None if self.rate_limiter is None else await agrant(self, prompt, run)
 
         def opened(_: Any) -> Iterator[Any]:
-            return self._chunks(lambda: self._called(prompt, run, kw), run)
+            return self._chunks(lambda: self._called(prompt, run, kw, granted), run)
 
         chunks = stream_in_thread(self, opened, Once(prompt))
         run.holds(chunks, self)
@@ -296,12 +385,17 @@ class BaseLanguageModel(Leaf, RunnableSerializable[LanguageModelInput, Output]):
 
     async def _astreamed(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
         prompt = self._coerce(await _async.fold_source(source))
-        await self._alimit(run)
+        granted = None if self.rate_limiter is None else await agrant(self, prompt, run)
         stop, rest = _stop_of(kw)
         manager = AsyncModelRunManager(run, reports=False)
-        stream = run.call(self._astream, prompt, stop=stop, run_manager=manager, **rest)  # type: ignore[attr-defined]
+        given = {"stop": stop, "run_manager": manager, **rest}
+        stream = ask(run, self._astream, prompt, given)  # type: ignore[attr-defined]
+        checked_stream(stream, "__aiter__", self, "_astream")
         entered = _async.entered(stream.__aiter__(), run)
         run.holds(entered, self)
+        if granted is not None:
+            entered = granted.ametered(entered)
+            run.holds(entered, self)
         return entered
 
     def _flow(self) -> Flow:
@@ -342,5 +436,22 @@ def default(function: Any) -> Any:
 
 
 def _stop_of(kw: Kwargs) -> tuple[list[str] | None, dict[str, Any]]:
-    rest = dict(kw)
+    rest = {name: value for name, value in kw.items() if name not in _FORMATS}
     return rest.pop("stop", None), rest
+
+
+# Keywords under which LangChain's models tell traces of the schema; no author's code gets them.
+_FORMATS = ("ls_structured_output_format", "structured_output_format")
+
+
+def _format_of(kw: Kwargs) -> dict[str, Any]:
+    """What start hooks are told of the schema that the answer is to have."""
+    told = next((kw[name] for name in _FORMATS if kw.get(name)), None)
+    if told is None:
+        return {}
+    from ..output_parsers.schemas import schema_of
+
+    try:
+        return {_FORMATS[0]: {**told, "schema": schema_of(told["schema"]).json_schema()}}
+    except ConfigError:  # of a provider's own making, and nobody but a trace wants it
+        return {}

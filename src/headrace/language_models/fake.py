@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from ..messages import AIMessage, AIMessageChunk, BaseMessage
 from ..outputs import ChatGeneration, ChatGenerationChunk, ChatResult, GenerationChunk
 from .chat_models import BaseChatModel, SimpleChatModel
 from .llms import LLM
+from .structured import Modes
 
 __all__ = [
     "FakeChatModel",
@@ -30,6 +31,10 @@ __all__ = [
     "GenericFakeChatModel",
     "ParrotFakeChatModel",
 ]
+
+
+# A fake says what it was given to say, however it is asked.
+_ANY_MODE = ("json_schema", "function_calling", "json_mode")
 
 
 class FakeListChatModelError(Exception):
@@ -56,6 +61,7 @@ def _take(model: Any) -> Any:
 class FakeMessagesListChatModel(BaseChatModel):
     """Answers with `responses` in turn. `sleep`: seconds before each answer."""
 
+    structured_modes: ClassVar[Modes] = _ANY_MODE
     responses: list[BaseMessage]
     sleep: float | None = None
     i: int = Field(default=0, repr=False)  # which answer is due: it moves with every call
@@ -78,6 +84,7 @@ class FakeListChatModel(SimpleChatModel):
         error_on_chunk_number: fail there (counted from 0) instead of giving the chunk.
     """
 
+    structured_modes: ClassVar[Modes] = _ANY_MODE
     responses: list[str]
     sleep: float | None = None
     i: int = Field(default=0, repr=False)  # which answer is due: it moves with every call
@@ -132,6 +139,8 @@ class FakeListChatModel(SimpleChatModel):
 class FakeChatModel(SimpleChatModel):
     """Answers `fake response`."""
 
+    structured_modes: ClassVar[Modes] = _ANY_MODE
+
     def _call(self, *args: Any, **kwargs: Any) -> str:
         return "fake response"
 
@@ -154,6 +163,7 @@ class GenericFakeChatModel(BaseChatModel):
     (a `function_call`'s strings cut at commas). Tool calls come in one chunk.
     """
 
+    structured_modes: ClassVar[Modes] = _ANY_MODE
     messages: Iterator[AIMessage | str] = Field(exclude=True)
 
     def _next(self) -> AIMessage:
@@ -226,6 +236,8 @@ def _parts(key: str, value: Any) -> Iterator[dict[str, Any]]:
 
 class ParrotFakeChatModel(BaseChatModel):
     """Answers with the last message that it was given."""
+
+    structured_modes: ClassVar[Modes] = _ANY_MODE
 
     def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> Any:
         if not messages:

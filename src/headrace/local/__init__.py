@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from headrace._lazy import listed
 from headrace.local.weights import cache_dir, ensure_weights, find_weights, pull
 
 if TYPE_CHECKING:
@@ -22,3 +23,7 @@ def __getattr__(name: str) -> Any:
 
         return ChatLocal
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return listed(globals(), __all__)

@@ -30,6 +30,8 @@ from headrace.messages import (
     UsageMetadata,
 )
 
+from .tool_answers import AnswerReader
+
 __all__ = ["ChunkReader", "as_request_messages"]
 
 # The first match counts; a kind's role, or None where the message carries its own.
@@ -115,13 +117,14 @@ def _parts(message: BaseMessage, content: Sequence[str | Mapping[str, Any]]) -> 
 class ChunkReader:
     """Reads one answer: `feed` each chunk, then `finish`.
 
-    Every message chunk bears the answer's id. Text comes out as it goes in; what llama.cpp says
-    at the end is gathered into one last chunk.
+    Every message chunk bears the answer's id. Text comes out as it goes in, or as `answers` reads
+    it; what llama.cpp says at the end is gathered into one last chunk.
     """
 
-    __slots__ = ("_id", "_model", "_reason", "_text", "_usage")
+    __slots__ = ("_answers", "_id", "_model", "_reason", "_text", "_usage")
 
-    def __init__(self) -> None:
+    def __init__(self, answers: AnswerReader | None = None) -> None:
+        self._answers = answers
         self._id: str | None = None
         self._model = ""
         self._reason: str | None = None
@@ -142,7 +145,12 @@ class ChunkReader:
         if not text:
             return None
         self._text.append(text)
-        return AIMessageChunk(text, id=self._id)
+        if self._answers is None:
+            return AIMessageChunk(text, id=self._id)
+        said, calls = self._answers.feed(text, str(self._id))
+        if not said and not calls:
+            return None
+        return AIMessageChunk(said, id=self._id, tool_call_chunks=calls)
 
     def finish(self) -> AIMessageChunk:
         """The last chunk.

@@ -1,5 +1,12 @@
-"""Messages: what goes into a chat model and what comes out, whole and in chunks."""
+"""Messages: what goes into a chat model and what comes out, whole and in chunks.
 
+What works on whole conversations, and the types of standard content blocks, lives in
+`headrace.conversation` and is loaded from there when it is asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from headrace._lazy import listed
 from headrace.messages.ai import AIMessage, AIMessageChunk
 from headrace.messages.as_text import get_buffer_string
 from headrace.messages.base import BaseMessage
@@ -41,6 +48,9 @@ from headrace.messages.usage import (
     subtract_usage,
 )
 
+if TYPE_CHECKING:
+    from headrace.conversation import *  # noqa: F403
+
 __all__ = [
     "AIMessage",
     "AIMessageChunk",
@@ -80,3 +90,17 @@ __all__ = [
     "tool_call",
     "tool_call_chunk",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from headrace import conversation
+
+    if name in conversation.__all__:
+        return getattr(conversation, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from headrace import conversation
+
+    return listed(globals(), (*__all__, *conversation.__all__))

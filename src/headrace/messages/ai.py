@@ -1,8 +1,8 @@
 """Messages of a model, whole and in chunks, with the tool calls they ask for.
 
 A message's tool calls are those given, else those in OpenAI's form in its additional_kwargs. A
-chunk's are what its `tool_call_chunks` amount to so far, parsed when they are read; given whole,
-its tool calls are also its tool-call chunks.
+chunk's are what its `tool_call_chunks` amount to, parsed when they are read: so far, or, once the
+last chunk has come, in the end. Given whole, its tool calls are also its tool-call chunks.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from headrace.messages.tool_calls import (
     parse_raw_calls,
     parse_raw_chunks,
     parse_tool_call_chunks,
+    piece_block,
 )
 from headrace.messages.usage import UsageMetadata, sum_usage
 
@@ -52,6 +53,17 @@ class _Chunks(_Derived):
         super().__set__(message, value)
         for name in ("tool_calls", "invalid_tool_calls"):
             message._more.pop(name, None)
+
+
+class _Position(Rare[Literal["last"] | None]):
+    """`chunk_position`: once it is the last, a call that was read while it grew must be whole."""
+
+    __slots__ = ()
+
+    def __set__(self, message: BaseMessage, value: Any) -> None:
+        super().__set__(message, value)
+        if value == "last" and "tool_calls" in message._more:
+            message._more = message._ended()  # type: ignore[attr-defined]
 
 
 def _raw_calls(more: Mapping[str, Any]) -> list[Any]:
@@ -136,18 +148,37 @@ class AIMessage(BaseMessage):
 
     @property
     def content_blocks(self) -> list[ContentBlock]:
-        """The content as standard blocks, with reasoning and tool calls kept in other fields."""
+        """The content as standard blocks, with reasoning and tool calls kept in other fields.
+
+        Where `response_metadata` names a known `model_provider`, its blocks are translated.
+        """
         if self.response_metadata.get("output_version") == "v1" and isinstance(self.content, list):
             return self.content  # type: ignore[return-value]
+        blocks = self._translated()
+        return self._other_blocks() if blocks is None else blocks
+
+    def _other_blocks(self) -> list[ContentBlock]:
+        """The blocks of a message whose provider is not known."""
         blocks = super().content_blocks
-        ids = {block.get("id") for block in blocks if block.get("type") == "tool_call"}
+        said = [block.get("id") for block in blocks if block.get("type") == "tool_call"]
         for call in self.tool_calls:
-            if call["id"] and call["id"] not in ids:
+            if call["id"] not in said:
                 blocks.append({"type": "tool_call", **call})
+        blocks += [{"type": "invalid_tool_call", **call} for call in self.invalid_tool_calls
+                   if call not in blocks]  # fmt: skip
         reasoning = self.additional_kwargs.get("reasoning_content")
         if isinstance(reasoning, str) and all(b.get("type") != "reasoning" for b in blocks):
             blocks.insert(0, {"type": "reasoning", "reasoning": reasoning})
         return blocks
+
+    def _translated(self) -> list[ContentBlock] | None:
+        """The content as new standard blocks, if its provider's form is known."""
+        provider = self.response_metadata.get("model_provider")
+        if not provider:
+            return None
+        from headrace.conversation.vendors import translated  # only here it is needed
+
+        return translated(self, provider)
 
     def pretty_repr(self, html: bool = False) -> str:
         """The message under a title line of 80 columns, then its tool calls."""
@@ -193,7 +224,7 @@ class AIMessageChunk(AIMessage, BaseMessageChunk):
         given=lambda chunks: [as_tool_call_chunk(chunk) for chunk in chunks],
         merge=merge_tool_call_chunks,
     )
-    chunk_position = Rare[Literal["last"] | None](merge=lambda positions: positions[-1])
+    chunk_position = _Position(merge=lambda positions: positions[-1])
     _json: ClassVar[Mapping[str, Any]] = {
         **AIMessage._json,
         "tool_call_chunks": {"type": "array", "items": {"type": "object"}, "default": []},
@@ -231,8 +262,24 @@ class AIMessageChunk(AIMessage, BaseMessageChunk):
         chunks = cls._chunks(more)
         if not chunks:
             return {}
-        calls, invalid = parse_tool_call_chunks(chunks)
+        calls, invalid = parse_tool_call_chunks(chunks, ended=more.get("chunk_position") == "last")
         return {"tool_call_chunks": chunks, "tool_calls": calls, "invalid_tool_calls": invalid}
+
+    def _ended(self) -> dict[str, Any]:
+        more = dict(super()._ended())
+        chunks = more.get("tool_call_chunks") or parse_raw_chunks(_raw_calls(more))
+        if not chunks:
+            return more  # its calls were given whole, if there are any
+        whole = parse_tool_call_chunks(chunks, ended=True)
+        grown = parse_tool_call_chunks(chunks)
+        read = more.get("tool_calls"), more.get("invalid_tool_calls")
+        if all(one is None or one in both for one, *both in zip(read, grown, whole, strict=True)):
+            more["tool_calls"], more["invalid_tool_calls"] = whole
+        else:  # somebody has set them, or changed what they read: that stays, but for half calls
+            cut = [call for call in grown[0] if call not in whole[0]]
+            more["tool_calls"] = [call for call in read[0] or () if call not in cut]
+            more["invalid_tool_calls"] = [*(read[1] or ()), *(whole[1] if cut else ())]
+        return more
 
     @staticmethod
     def _chunks(more: Mapping[str, Any]) -> list[ToolCallChunk]:
@@ -254,24 +301,13 @@ class AIMessageChunk(AIMessage, BaseMessageChunk):
                 piece["tool_call_chunks"] = chunks
         return piece
 
-    @property
-    def content_blocks(self) -> list[ContentBlock]:
-        """The content as standard blocks; while tool calls stream in, their chunks as blocks."""
-        blocks = super().content_blocks
-        if not self.tool_call_chunks or self.chunk_position == "last" or blocks is self.content:
+    def _other_blocks(self) -> list[ContentBlock]:
+        """The same; while tool calls stream in, their chunks as blocks."""
+        blocks = super()._other_blocks()
+        if not self.tool_call_chunks or self.chunk_position == "last":
             return blocks
         blocks = [b for b in blocks if b["type"] not in ("tool_call", "invalid_tool_call")]
-        for chunk in self.tool_call_chunks:
-            block: ContentBlock = {
-                "type": "tool_call_chunk",
-                "id": chunk["id"],
-                "name": chunk["name"],
-                "args": chunk["args"],
-            }
-            if chunk["index"] is not None:
-                block["index"] = chunk["index"]
-            blocks.append(block)
-        return blocks
+        return blocks + [piece_block(chunk) for chunk in self.tool_call_chunks]
 
 
 def add_ai_message_chunks(left: AIMessageChunk, *others: AIMessageChunk) -> AIMessageChunk:

@@ -11,7 +11,7 @@ Messages compare by class and fields, are mutable and not hashable. Subclasses m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 from headrace.errors import InputError
@@ -23,7 +23,7 @@ from headrace.messages.content import (
     standard_blocks,
     text_of,
 )
-from headrace.values import value_schema
+from headrace.values import read_json
 
 __all__ = ["BaseMessage", "Rare", "is_empty", "title_line"]
 
@@ -307,12 +307,22 @@ class BaseMessage:
             setattr(copied, name, value)
         return copied
 
-    def model_dump(self, *, exclude_none: bool = False, **ignored: Any) -> dict[str, Any]:
-        """The message as a dict of plain values: its fields, copied."""
-        fields = {name: copy_tree(value) for name, value in self._fields().items()}
-        if exclude_none:
-            fields = {name: value for name, value in fields.items() if value is not None}
-        return fields
+    def model_dump(
+        self,
+        *,
+        include: Collection[str] | None = None,
+        exclude: Collection[str] = (),
+        exclude_none: bool = False,
+        **ignored: Any,
+    ) -> dict[str, Any]:
+        """The message as a dict of plain values: its fields, or some of them, copied."""
+        return {
+            name: copy_tree(value)
+            for name, value in self._fields().items()
+            if (include is None or name in include)
+            and name not in (exclude or ())
+            and not (exclude_none and value is None)
+        }
 
     def model_dump_json(self, *, indent: int | None = None, exclude_none: bool = False) -> str:
         """`model_dump` as JSON; values that JSON does not know become strings."""
@@ -327,8 +337,20 @@ class BaseMessage:
         if isinstance(value, cls):
             return value
         if isinstance(value, Mapping):
-            return cls(**value)
+            return cls._coerced(value) if cls.type == BaseMessage.type else cls(**value)  # type: ignore[return-value]
         raise InputError(f"{cls.__name__} cannot be read from {value!r}: pass a dict of fields.")
+
+    @classmethod
+    def model_validate_json(cls, text: str | bytes) -> Self:
+        """A message of this class from the text that `model_dump_json` gives."""
+        return cls.model_validate(read_json(text))
+
+    @classmethod
+    def model_json_schema(cls, **options: Any) -> dict[str, Any]:
+        """The JSON schema of such a message; the options are those of `TypeAdapter.json_schema`."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(cls).json_schema(**options)
 
     # ---------------------------------------------------------------- adding, showing
 
@@ -355,6 +377,8 @@ class BaseMessage:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from headrace.validation import value_schema
+
         kind = {"type": {"type": "string"}} if cls.type == BaseMessage.type else {}
         return value_schema(cls, cls._coerced, {**cls._json, **kind})
 
@@ -363,7 +387,8 @@ class BaseMessage:
         """A field of a user's model: a message of this class, or what describes one."""
         if isinstance(value, cls):
             return value
-        if isinstance(value, dict) and not value.keys() & {"role", "type"}:
+        described = isinstance(value, dict) and not value.keys() & {"role", "type"}
+        if described and cls.type != BaseMessage.type:
             return cls(**value)
         message = BaseMessage._read(value)
         if not isinstance(message, cls):

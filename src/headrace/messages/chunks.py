@@ -146,6 +146,10 @@ class BaseMessageChunk(BaseMessage):
             more = self._more = {} if more is None else self._merged(more.pieces[: more.n])
         return more  # type: ignore[no-any-return]
 
+    def _ended(self) -> dict[str, Any]:
+        """The rare fields of the whole message, if this is all of it."""
+        return self._settle()
+
 
 class _Unmerged:
     """The rare fields of a sum before they are merged: the first `n` of `pieces`. Immutable."""
@@ -273,7 +277,9 @@ def message_chunk_to_message(chunk: BaseMessage) -> BaseMessage:
     message.id, message.name = chunk.id, chunk.name
     message._more = None
     if chunk._more is not None:
-        chunk._settle()
-        fields = ((name, getattr(chunk, name)) for name in kind._rare)
-        message._more = {name: copy_tree(v) for name, v in fields if not is_empty(v)}
+        message._more = {
+            name: copy_tree(value)
+            for name, value in chunk._ended().items()
+            if name in kind._rare and not is_empty(value)
+        }
     return message  # type: ignore[no-any-return]

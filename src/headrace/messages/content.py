@@ -51,6 +51,9 @@ BLOCK_TYPES = frozenset(
     }
 )
 
+# Keys of blocks that have the type of a standard block, but another form.
+_OTHER_FORMS = frozenset({"file", "source", "source_type"})
+
 
 def as_content(content: Any, owner: str) -> Content:
     """Content given by a user: a string, or a fresh list of the items of a list or tuple."""
@@ -105,26 +108,21 @@ def _items(content: Content) -> list[str | ContentBlock]:
 
 
 def standard_blocks(content: Content) -> list[ContentBlock]:
-    """Content as a list of standard blocks; the blocks are those of the content, not copies."""
+    """Content as a list of standard blocks; those that are standard are the content's, no copies.
+
+    Other vendors' blocks are translated where their form is known, else wrapped.
+    """
     blocks: list[ContentBlock] = []
     for item in _items(content):
         if isinstance(item, str):
             blocks.append({"type": "text", "text": item})
-        elif item.get("type") in BLOCK_TYPES and "source_type" not in item:
-            blocks.append(item)
-        else:
-            blocks.append(_standard(item))
+            continue
+        kind = item.get("type")
+        known = isinstance(kind, str) and kind in BLOCK_TYPES
+        if not known or not _OTHER_FORMS.isdisjoint(item):
+            from headrace.conversation.vendors.inputs import standard_input  # seldom needed
+
+            made = standard_input(item)
+            item = made or (item if known else {"type": "non_standard", "value": item})
+        blocks.append(item)
     return blocks
-
-
-def _standard(block: ContentBlock) -> ContentBlock:
-    """A provider's block as a standard one where the translation is plain, else wrapped."""
-    if block.get("type") == "image_url":
-        image = block.get("image_url")
-        url = image.get("url") if isinstance(image, dict) else image
-        if isinstance(url, str):
-            head, comma, data = url.partition(";base64,")
-            if comma and head.startswith("data:"):
-                return {"type": "image", "base64": data, "mime_type": head.removeprefix("data:")}
-            return {"type": "image", "url": url}
-    return {"type": "non_standard", "value": block}

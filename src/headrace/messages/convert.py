@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 
 from headrace.errors import InputError
 from headrace.messages.ai import AIMessage, AIMessageChunk
@@ -36,7 +36,17 @@ __all__ = [
     "messages_to_dict",
 ]
 
-AnyMessage: TypeAlias = (
+
+class _ByType:
+    """Makes pydantic read a union of messages as one of them is read, and not by trying each."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from headrace.validation import union_schema
+
+        return union_schema(handler(source), get_args(source), convert_to_message)
+
+
+AnyMessage: TypeAlias = Annotated[
     AIMessage
     | HumanMessage
     | ChatMessage
@@ -48,8 +58,9 @@ AnyMessage: TypeAlias = (
     | ChatMessageChunk
     | SystemMessageChunk
     | FunctionMessageChunk
-    | ToolMessageChunk
-)
+    | ToolMessageChunk,
+    _ByType(),
+]
 
 MessageLikeRepresentation: TypeAlias = (
     BaseMessage | list[str] | tuple[str, str | list[str | dict[str, Any]]] | str | dict[str, Any]
@@ -79,6 +90,9 @@ _OF_ROLE: dict[str, type[BaseMessage]] = {
     "assistant": AIMessage,
     "developer": SystemMessage,
 }
+
+# The kinds by the names that they have in LangChain's JSON.
+_WRITTEN = {kind.__name__: kind.type for kind in _KINDS}
 
 _NO_LIST = (Mapping, Set, bytes, bytearray, memoryview)  # what iterates, but over no messages
 
@@ -133,6 +147,11 @@ BaseMessage._read = convert_to_message
 
 
 def _from_mapping(given: Mapping[str, Any]) -> BaseMessage:
+    kwargs = given.get("kwargs")
+    if given.get("lc") == 1 and given.get("id") and isinstance(kwargs, Mapping):
+        # LangChain's JSON of a message; of chunks it gives whole messages too
+        kind = _OF_TYPE.get(_WRITTEN.get(str(given["id"][-1]).removesuffix("Chunk"), ""))
+        given = given if kind is None else {**kwargs, "type": kind.type}
     fields = dict(given)
     named = "type" in fields and issubclass(_OF_TYPE.get(fields["type"], BaseMessage), ChatMessage)
     role = None if named else fields.pop("role", None)
@@ -156,8 +175,11 @@ def _of_role(role: str, content: Any, fields: dict[str, Any]) -> BaseMessage:
             known[name] = value
         else:
             extra[name] = value
-    if known.get("tool_calls"):
-        known["tool_calls"] = [_tool_call(call) for call in known["tool_calls"]]
+    calls = known.get("tool_calls")
+    if calls:
+        if not isinstance(calls, (list, tuple)):
+            raise InputError(f"A message's tool_calls are a list of dicts; received {calls!r}.")
+        known["tool_calls"] = [_tool_call(call) for call in calls]
     if role == "developer":
         extra["__openai_role__"] = "developer"
     if extra:
@@ -165,15 +187,21 @@ def _of_role(role: str, content: Any, fields: dict[str, Any]) -> BaseMessage:
     return kind(**known) if kind is RemoveMessage else kind(content, **known)
 
 
-def _tool_call(call: Mapping[str, Any]) -> Mapping[str, Any]:
+def _tool_call(call: Any) -> Any:
     """A tool call in OpenAI's form in the form of messages; others as they are."""
-    function = call.get("function")
+    function = call.get("function") if isinstance(call, Mapping) else None
     if function is None:
         return call
-    args = function["arguments"]
-    if isinstance(args, str):
-        args = json.loads(args, strict=False)
-    return {"name": function["name"], "args": args, "id": call["id"]}
+    try:
+        args = function["arguments"]
+        if isinstance(args, str):
+            args = json.loads(args, strict=False)
+        return {"name": function["name"], "args": args, "id": call["id"]}
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            "A tool call in OpenAI's form is {'id': …, 'function': {'name': …, 'arguments': a JSON "
+            f"text}}}}; received {call!r}."
+        ) from error
 
 
 def message_to_dict(message: BaseMessage) -> dict[str, Any]:
@@ -187,13 +215,25 @@ def messages_to_dict(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
 
 
 def message_from_dict(message: Mapping[str, Any]) -> BaseMessage:
-    """The message that `message_to_dict` made a dict of."""
+    """The message that `message_to_dict` made a dict of.
+
+    Raises:
+        InputError: no message was written so.
+    """
+    told: Any = message
+    fields = told.get("data") if isinstance(told, Mapping) else None
+    if not isinstance(fields, Mapping) or not isinstance(told.get("type"), str):
+        raise InputError(
+            "A message that was written down is {'type': …, 'data': {…}}; received "
+            f"{message!r}."
+        )
     kind = _OF_TYPE.get(message["type"])
     if kind is None:
         raise InputError(
             f"Unknown message type {message['type']!r}. Use one of {sorted(_OF_TYPE)}."
         )
-    return kind(**message["data"])
+    data = {name: value for name, value in fields.items() if name != "example"}
+    return kind(**data)  # "example" is a field of messages that were written long ago
 
 
 def messages_from_dict(messages: Iterable[Mapping[str, Any]]) -> list[BaseMessage]:

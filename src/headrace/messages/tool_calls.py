@@ -9,8 +9,14 @@ continues the latest call of its index unless it starts another one:
     a name and no id             the call was started (it has an id or a name)
     neither                      always
 
+A call of which nothing has come but its index goes on with whatever comes next.
+
 Providers that number all parallel calls 0 and tell them apart by id are so read rightly, and the
 grouping of the sums does not matter.
+
+While a stream runs, the arguments of a call are read as far as they have come. Once it has ended, a
+call whose arguments are not a whole JSON object is an `InvalidToolCall`: nobody should run half a
+call.
 """
 
 from __future__ import annotations
@@ -25,12 +31,14 @@ __all__ = [
     "InvalidToolCall",
     "ToolCall",
     "ToolCallChunk",
+    "ToolCallGatherer",
     "chunks_of_calls",
     "invalid_tool_call",
     "merge_tool_call_chunks",
     "parse_raw_calls",
     "parse_raw_chunks",
     "parse_tool_call_chunks",
+    "piece_block",
     "split_call",
     "tool_call",
     "tool_call_chunk",
@@ -137,6 +145,8 @@ class _Call:
 
     def continues_with(self, chunk: Mapping[str, Any]) -> bool:
         """Whether a chunk of the same index belongs to this call (the table above)."""
+        if not (self.id or self.name or any(self.args or ())):
+            return True
         id = chunk.get("id")
         if id:
             return bool(self.id == id or (not self.id and self.name))
@@ -158,43 +168,84 @@ class _Call:
         return tool_call_chunk(name=self.name, args=args, id=self.id, index=self.index)
 
 
+class ToolCallGatherer:
+    """Tool calls while their chunks come in, in the order of their first chunk; linear."""
+
+    __slots__ = ("_calls", "_latest")
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._latest: dict[Any, tuple[int, _Call]] = {}
+
+    def add(self, chunk: Mapping[str, Any]) -> int:
+        """Take a chunk in; the place of its call among the calls."""
+        index = chunk.get("index")
+        if index is not None and index in self._latest:
+            place, call = self._latest[index]
+            if call.continues_with(chunk):
+                call.add(chunk)
+                return place
+        place, call = len(self._calls), _Call(chunk)
+        self._latest[index] = place, call
+        self._calls.append(call)
+        return place
+
+    def name(self, place: int) -> str | None:
+        return self._calls[place].name
+
+    def id(self, place: int) -> str | None:
+        return self._calls[place].id
+
+    def chunk(self, place: int) -> ToolCallChunk:
+        """A call as one chunk, of all that has come of it."""
+        return self._calls[place].chunk()
+
+    def chunks(self) -> list[ToolCallChunk]:
+        """The calls, a chunk each."""
+        return [call.chunk() for call in self._calls]
+
+
 def merge_tool_call_chunks(lists: Iterable[Sequence[Mapping[str, Any]]]) -> list[ToolCallChunk]:
     """The tool-call chunks of a stream's chunks, in order, as one list of merged chunks.
 
     Linear in the text. Calls stand in the order of their first chunk. How the chunks are
     divided into lists makes no difference.
     """
-    calls: list[_Call] = []
-    latest: dict[Any, _Call] = {}
+    gatherer = ToolCallGatherer()
     for chunks in lists:
         for chunk in chunks:
-            index = chunk.get("index")
-            call = None if index is None else latest.get(index)
-            if call is not None and call.continues_with(chunk):
-                call.add(chunk)
-                continue
-            call = latest[index] = _Call(chunk)
-            calls.append(call)
-    return [call.chunk() for call in calls]
+            gatherer.add(chunk)
+    return gatherer.chunks()
 
 
 def parse_tool_call_chunks(
-    chunks: Sequence[ToolCallChunk],
+    chunks: Sequence[ToolCallChunk], *, ended: bool = False
 ) -> tuple[list[ToolCall], list[InvalidToolCall]]:
-    """The calls that tool-call chunks amount to so far, and those that are no JSON object.
+    """The calls that tool-call chunks amount to, and those whose arguments are no JSON object.
 
-    Arguments that have not all arrived are read as far as they go.
+    Args:
+        ended: no more will come: a call that was cut short is invalid, and `error` says why. Else
+            arguments that have not all arrived are read as far as they go.
     """
     calls: list[ToolCall] = []
     invalid: list[InvalidToolCall] = []
+    read = _whole_arguments if ended else _arguments
     for chunk in merge_tool_call_chunks([chunks]):
         name, text, id = chunk["name"], chunk["args"], chunk["id"]
-        args = _arguments(text) if text else {}
+        args, error = read(text) if text else ({}, None)
         if isinstance(args, dict):
             calls.append(tool_call(name=name or "", args=args, id=id))
         else:
-            invalid.append(invalid_tool_call(name=name, args=text, id=id))
+            invalid.append(invalid_tool_call(name=name, args=text, id=id, error=error))
     return calls, invalid
+
+
+def piece_block(chunk: ToolCallChunk) -> dict[str, Any]:
+    """A tool-call chunk as a content block, which has no index that is None."""
+    block: dict[str, Any] = {**chunk, "type": "tool_call_chunk"}
+    if chunk.get("index") is None:
+        block.pop("index", None)
+    return block
 
 
 def chunks_of_calls(
@@ -242,11 +293,26 @@ def parse_raw_chunks(raw: Iterable[Any]) -> list[ToolCallChunk]:
     ]
 
 
-def _arguments(text: str) -> Any:
-    """The arguments that have arrived so far; None where the text is no JSON."""
+def _arguments(text: str) -> tuple[Any, str | None]:
+    """The arguments that have arrived so far, None where the text is no JSON; and no error, as the
+    text may go on."""
     from headrace.jsonstream import parse_partial_json  # most messages never need it
 
     try:
-        return parse_partial_json(text)
+        return parse_partial_json(text), None
     except JsonSyntaxError:
-        return None
+        return None, None
+
+
+def _whole_arguments(text: str) -> tuple[Any, str | None]:
+    """The arguments that all of the text is, else None; and what is wrong with them."""
+    from headrace.jsonstream import JsonStream  # as above
+
+    stream = JsonStream(prose=False)
+    stream.feed(text)
+    try:
+        args = stream.finish()
+    except JsonSyntaxError as error:
+        what = "are not JSON" if error.found else "were cut short"
+        return None, f"The arguments of the call {what}. {error}"
+    return args, f"The arguments of a call are a JSON object, and these are {args!r:.200}."

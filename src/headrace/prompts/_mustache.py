@@ -12,7 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Mustache"]
+__all__ = ["SECTION", "Mustache"]
+
+SECTION = ""  # in a shape: the name around it is that of a section; no name is empty
 
 _TAG = re.compile(
     r"\{\{\{\s*(?P<raw>.*?)\s*\}\}\}|\{\{(?P<sign>[#^/!&>=]?)\s*(?P<name>.*?)\s*\}\}", re.S
@@ -48,6 +50,12 @@ class Mustache:
         self.variables = tuple(sorted({tag.path[0] for tag in tags}))
         deep = {tag.path[0] for tag in tags if tag.path[1:] or isinstance(tag, _Section)}
         self.nested = tuple(sorted(deep))
+
+    def shape(self) -> dict[str, Any]:
+        """The names used, as a tree: in each, those that are looked up in it."""
+        tree: dict[str, Any] = {}
+        _grow(self._parts, tree)
+        return tree
 
     def render(self, values: Mapping[str, Any]) -> str:
         out: list[str] = []
@@ -104,6 +112,19 @@ def _path(name: str) -> tuple[str, ...]:
     if not name or not all(name.split(".")):
         raise ValueError(f"{name!r} is no name")
     return tuple(name.split("."))
+
+
+def _grow(parts: Sequence[Any], tree: dict[str, Any]) -> None:
+    for part in parts:
+        if isinstance(part, str):
+            continue
+        node = tree
+        for name in part.path:
+            node = node.setdefault(name, {})
+        if isinstance(part, _Section):
+            if part.path:
+                node.setdefault(SECTION, {})
+            _grow(part.parts, node)
 
 
 def _look_up(path: tuple[str, ...], scopes: list[Any]) -> Any:

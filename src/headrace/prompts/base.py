@@ -8,16 +8,18 @@ a run calls, and a class that gives formatting methods of its own (`format`, `fo
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from pydantic import ConfigDict, Field
 
 from headrace.documents import Document
-from headrace.errors import ConfigError, InputError, missing_variables
+from headrace.errors import ConfigError, HeadraceWarning, InputError
 from headrace.flow import Machine, Whole
 from headrace.prompt_values import PromptValue
+from headrace.prompts._missing import in_braces, missing_variables
 from headrace.run import Run
 from headrace.runnables import schema
 from headrace.runnables.serializable import RunnableSerializable
@@ -146,7 +148,9 @@ class BasePromptTemplate(Barrier, RunnableSerializable[Any, PromptValue], Generi
         return value
 
     def _lacks(self, values: Mapping[str, Any]) -> NoReturn:
-        raise missing_variables(set(self.input_variables).difference(values), values)
+        used = {*self.input_variables, *self.optional_variables, *self.partial_variables}
+        missing = set(self.input_variables).difference(values)
+        raise missing_variables(missing, values, used, in_braces(self))
 
     def _complete(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Variables together with those that are filled in already, which they override."""
@@ -214,13 +218,35 @@ class BasePromptTemplate(Barrier, RunnableSerializable[Any, PromptValue], Generi
         print(self.pretty_repr())  # noqa: T201 - to print is what it is for
 
 
-def check_declared(declared: Sequence[str] | None, found: set[str], owner: str) -> None:
-    """What `validate_template=True` asks for: the variables declared are those of the template."""
-    if declared is not None and set(declared) != found:
-        raise ConfigError(
-            f"{owner} declares input_variables={sorted(declared)}, and its template has the "
-            f"variables {sorted(found)}."
-        )
+def check_declared(
+    declared: Sequence[str] | None, found: set[str], owner: str, template_format: str = "f-string"
+) -> None:
+    """What `validate_template=True` asks for: the variables declared are those of the template.
+
+    A jinja2 template only warns: it may ask itself whether a variable is there.
+    """
+    if declared is None or set(declared) == found:
+        return
+    missing, extra = found.difference(declared), set(declared).difference(found)
+    parts = (("Missing", missing), ("Extra", extra))
+    sides = [f"{side} variables: {_as_set(names)}." for side, names in parts if names]
+    sentence = (
+        f"{owner} declares input_variables={sorted(declared)}, and its template has the "
+        f"variables {sorted(found)}. {' '.join(sides)}"
+    )
+    if template_format != "jinja2":
+        raise ConfigError(sentence)
+    warnings.warn(sentence, HeadraceWarning, stacklevel=4)
+
+
+def _as_set(names: Iterable[str]) -> str:
+    return f"{{{', '.join(map(repr, sorted(names)))}}}"
+
+
+def known_to(prompt: BasePromptTemplate[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that a prompt knows: its `format` may be a user's, with parameters."""
+    names = {*prompt.input_variables, *prompt.optional_variables, *prompt.partial_variables}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def format_document(doc: Document, prompt: BasePromptTemplate[str]) -> str:

@@ -20,6 +20,11 @@ from headrace.shapes import Pure
 
 __all__ = ["DictPromptTemplate", "ImagePromptTemplate"]
 
+_NO_FILES = (
+    "An image was asked for with {given}: a prompt reads no files, because its variables may come "
+    "from strangers. Give a 'url'; a data: URL holds the image."
+)
+
 
 def _variables(tree: Any, template_format: str) -> set[str]:
     if isinstance(tree, str):
@@ -102,12 +107,13 @@ class ImagePromptTemplate(BasePromptTemplate[dict[str, Any]]):
     """An image by its URL.
 
     Args:
-        template: a dict with templates for `url` and, if wanted, `detail`; what it lacks can be
-            given to `format` under these names.
+        template: a dict with templates for `url` and, if wanted, `detail`, or the one for `url`;
+            what it lacks can be given to `format` under these names.
         template_format: the language of the templates.
 
     Raises:
-        ConfigError: a template is malformed, or a `path` is given: files are not read for a prompt.
+        ConfigError: a template is malformed, or has a `path`: files are not read for a prompt.
+        InputError: when formatted, there is no `url`, or a `path` is given.
     """
 
     _value_type: ClassVar[Any] = ImagePromptValue
@@ -117,18 +123,22 @@ class ImagePromptTemplate(BasePromptTemplate[dict[str, Any]]):
 
     def __init__(
         self,
-        template: dict[str, Any] | None = None,
+        template: str | Mapping[str, Any] | None = None,
         *,
         template_format: PromptTemplateFormat = "f-string",
         input_variables: Any = None,  # found in the template
         **fields: Any,
     ) -> None:
+        if isinstance(template, str):
+            template = {"url": template}
+        elif not isinstance(template or {}, Mapping):
+            raise ConfigError(
+                f"An image's template is a dict of 'url' and 'detail', or the url; received "
+                f"{template!r}, a {type(template).__name__}."
+            )
         template = dict(template or {})
         if "path" in template:
-            raise ConfigError(
-                f"The image template {template!r} has a 'path': a prompt reads no files, because "
-                "its variables may come from strangers. Give a 'url'; a data: URL holds the image."
-            )
+            raise ConfigError(_NO_FILES.format(given=f"template={template!r}"))
         found = _variables(template, template_format).difference(
             fields.get("partial_variables", ())
         )
@@ -137,6 +147,8 @@ class ImagePromptTemplate(BasePromptTemplate[dict[str, Any]]):
 
     def format(self, /, **kwargs: Any) -> dict[str, Any]:
         """`{"url": …}`, with `detail` if there is one."""
+        if "path" in kwargs and "path" not in self.input_variables:
+            raise InputError(_NO_FILES.format(given=f"path={kwargs['path']!r}"))
         return self._image(self._checked(kwargs), kwargs)
 
     def format_prompt(self, /, **kwargs: Any) -> ImagePromptValue:

@@ -141,8 +141,8 @@ class ChatPromptTemplate(BaseChatPromptTemplate):
         values = self._complete(self._checked(kwargs))
         messages: list[BaseMessage] = []
         for part in self.messages:
-            if isinstance(part, BaseMessage):
-                messages.append(part)
+            if isinstance(part, BaseMessage):  # the caller may change its message, not the prompt
+                messages.append(part.model_copy(deep=True))
             else:
                 messages += await part.aformat_messages(**values)
         return messages
@@ -152,8 +152,8 @@ class ChatPromptTemplate(BaseChatPromptTemplate):
             values = self._complete(values)
         messages: list[BaseMessage] = []
         for part in self.messages:
-            if isinstance(part, BaseMessage):
-                messages.append(part)
+            if isinstance(part, BaseMessage):  # the caller may change its message, not the prompt
+                messages.append(part.model_copy(deep=True))
             else:
                 part._add_to(messages, values)
         return messages

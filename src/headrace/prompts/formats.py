@@ -16,7 +16,8 @@ from functools import cache, lru_cache
 from string import Formatter
 from typing import Any, Literal, Protocol, TypeAlias
 
-from headrace.errors import ConfigError, InputError, MissingExtraError, missing_variables
+from headrace.errors import ConfigError, InputError, MissingExtraError
+from headrace.prompts._missing import missing_variables
 from headrace.prompts._mustache import Mustache
 
 __all__ = ["PromptTemplateFormat", "Template", "compiled", "get_template_variables"]
@@ -26,6 +27,8 @@ PromptTemplateFormat: TypeAlias = Literal["f-string", "jinja2", "mustache"]
 _CACHED = 1024  # templates; more of them in use at once only cost compiling again
 _SHOWN = 300  # characters of a template in an error
 _CONVERSIONS: dict[str | None, Callable[[Any], str]] = {"r": repr, "s": str, "a": ascii}
+# What expressions of a template raise where a value does not fit them.
+_OF_VALUES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _DOUBLE = "a literal brace is written twice, '{{' and '}}'"
 
 
@@ -55,7 +58,7 @@ def compiled(template: str, template_format: str) -> Template:
     except ValueError as error:
         shown = template if len(template) <= _SHOWN else f"{template[:_SHOWN]}…"
         raise ConfigError(
-            f"The {template_format} template {shown!r} cannot be used: {error}."
+            f"The {template_format} template {shown!r} cannot be used: {str(error).rstrip('.')}."
         ) from error
 
 
@@ -106,7 +109,8 @@ class _FString:
             try:
                 value = values[name]
             except KeyError:
-                raise missing_variables(set(self.variables) - set(values), values) from None
+                missing = set(self.variables) - set(values)
+                raise missing_variables(missing, values, self.variables, missing) from None
             if convert is not None:
                 value = convert(value)
             if value.__class__ is not str or spec:
@@ -139,25 +143,28 @@ def _environment() -> Any:
 class _Jinja:
     """A jinja2 template in the sandbox."""
 
-    __slots__ = ("_failure", "_template", "variables")
+    __slots__ = ("_failures", "_template", "variables")
 
     def __init__(self, template: str) -> None:
         environment = _environment()
         from jinja2 import TemplateError, meta
 
-        self._failure = TemplateError
+        self._failures = (TemplateError, *_OF_VALUES)
         try:
             tree = environment.parse(template)
             self._template = environment.from_string(template)
         except TemplateError as error:
             raise ValueError(str(error)) from error
+        if any(True for _ in meta.find_referenced_templates(tree)):
+            raise ValueError("it includes, imports or extends another: templates read no files")
         self.variables = tuple(sorted(meta.find_undeclared_variables(tree)))
 
     def render(self, values: Mapping[str, Any]) -> str:
         try:
             return self._template.render(values)  # type: ignore[no-any-return]
-        except self._failure as error:
-            raise InputError(f"A jinja2 template cannot be filled in: {error}.") from error
+        except self._failures as error:
+            said = str(error).rstrip(".")
+            raise InputError(f"A jinja2 template cannot be filled in: {said}.") from error
 
 
 _FORMATS: dict[str, Callable[[str], Template]] = {

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
-from headrace.errors import ConfigError, InputError, missing_variables
+from headrace.errors import ConfigError, InputError
 from headrace.messages import (
     AIMessage,
     BaseMessage,
@@ -23,6 +23,7 @@ from headrace.messages import (
     convert_to_messages,
 )
 from headrace.messages.base import title_line
+from headrace.prompts._missing import missing_variables
 from headrace.prompts.base import BasePromptTemplate, adopt_formatting
 from headrace.prompts.blocks import DictPromptTemplate, ImagePromptTemplate
 from headrace.prompts.formats import PromptTemplateFormat
@@ -128,7 +129,8 @@ class MessagesPlaceholder(BaseMessagePromptTemplate):
         except KeyError:
             if self.optional:
                 return
-            raise missing_variables([self.variable_name], values) from None
+            name = self.variable_name
+            raise missing_variables([name], values, [name]) from None
         if not isinstance(given, (list, tuple)) and not hasattr(given, "to_messages"):
             raise InputError(
                 f"The variable {self.variable_name!r} stands for a list of messages; received "

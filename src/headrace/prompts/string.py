@@ -90,7 +90,7 @@ class PromptTemplate(StringPromptTemplate):
         partials = dict(partial_variables or {})
         found = set(compiled(template, template_format).variables).difference(partials)
         if validate_template:
-            check_declared(input_variables, found, type(self).__name__)
+            check_declared(input_variables, found, type(self).__name__, template_format)
         fields.update(input_variables=sorted(found), template=template)
         if template_format != "f-string":
             fields["template_format"] = template_format
@@ -116,6 +116,23 @@ class PromptTemplate(StringPromptTemplate):
             partial_variables=partial_variables,
             **fields,
         )
+
+    @classmethod
+    def from_examples(
+        cls,
+        examples: Sequence[str],
+        suffix: str,
+        input_variables: Sequence[str] | None = None,
+        example_separator: str = "\n\n",
+        prefix: str = "",
+        **fields: Any,
+    ) -> Self:
+        """A prompt of prefix, examples and suffix with the separator between them, all templates.
+
+        For examples that are data, whose braces are text, there is FewShotPromptTemplate.
+        """
+        template = example_separator.join([prefix, *examples, suffix])
+        return cls(template, input_variables=input_variables, **fields)
 
     @classmethod
     def from_file(

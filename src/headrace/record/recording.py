@@ -16,11 +16,11 @@ from typing import Any
 
 from ..errors import HeadraceError, InputError
 from ..events import Event
+from ..load.foreign import Allowed, shown
+from ..load.plain import Reader
 from ..merge import merge
 from ..messages import BaseMessage, message_chunk_to_message
 from ..values import Value
-from ..views._foreign import Allowed, shown
-from ..views._plain import Reader
 from ..views.codec import RecordedRun, decode_event, encode_value
 from .errors import NotRecordedError, RecordingError, RecordingNotFoundError
 from .recorder import VERSION, Path, path_text

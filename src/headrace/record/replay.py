@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from .. import _async, _sync
 from ..events import Event
 from ..flow import Late
+from ..load.foreign import allowed
 from ..run import Run
 from ..runnables.base import Runnable
 from ..shapes import Flow, Kwargs, Leaf, Pieces
-from ..views._foreign import allowed
 from .errors import RecordingError
 from .model import RecordedChatModel, message_key
 from .pace import Clock, Pace

@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .._lazy import later
+from .._lazy import later, listed
 from ..config import ConfigurableFieldSpec
 from .addable import AddableDict, aadd, add
 from .base import Input, Output, Runnable
@@ -94,3 +94,7 @@ _LATER = {"RunnableLike": "like", "RunnableSerializable": "serializable"}
 
 def __getattr__(name: str) -> Any:
     return later(__name__, _LATER, name)
+
+
+def __dir__() -> list[str]:
+    return listed(globals(), __all__)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, ClassVar, TypeAlias
 
-from ..config import merge_configs
+from ..config import ConfigurableFieldSpec, merge_configs
 from ..errors import ConfigError
 from ..run import Run
 from ..shapes import Flow, Kwargs, Node, Pieces, lacking_all, side_by_side
@@ -179,7 +179,8 @@ class Chooser(ByValue):
 
     def __getattr__(self, name: str) -> Any:
         """What is not here is the default's. A method is called on what its `config` argument
-        chooses, or else what `with_config` said."""
+        chooses, or else what `with_config` said. One that makes a runnable (`bind_tools`,
+        `with_structured_output`) gives what makes it, at each call, of what that one chooses."""
         if name.startswith("__") or name in ("default", "config") or "default" not in vars(self):
             raise AttributeError(name)
         found = getattr(self.default, name)
@@ -192,7 +193,12 @@ class Chooser(ByValue):
         @wraps(found, updated=())
         def method(*args: Any, **kwargs: Any) -> Any:
             called, config = self._method(name, kwargs.get("config"))
-            return called(*args, **({**kwargs, "config": config} if "config" in kwargs else kwargs))
+            if "config" in kwargs:
+                return called(*args, **{**kwargs, "config": config})
+            made = called(*args, **kwargs)
+            if not isinstance(made, Runnable) or name.startswith("_"):
+                return made
+            return OfChosen(chooser=self, method=name, args=args, kwargs=kwargs, config=self.config)
 
         return method
 
@@ -207,6 +213,73 @@ class Chooser(ByValue):
         yield self
         chosen, config = self._prepared(config)
         yield from chosen._shown(config)
+
+
+class OfChosen(Chooser, Runnable[Any, Any]):
+    """What a method of a configurable step makes: `chooser.default.method(…)`, or that of what a
+    call chooses, made for the call where it is not known before.
+
+    Args:
+        chooser: the configurable step.
+        method, args, kwargs: what is called on what it chooses, to give a runnable.
+        config: what goes with every call.
+    """
+
+    _derived = (*Chooser._derived, "_ready")
+
+    def __init__(
+        self,
+        *,
+        chooser: Any,
+        method: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.chooser = chooser
+        self.method = method
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs or {})
+        self.config = dict(config or {})
+        self._derive()
+
+    def _derive(self) -> None:
+        self._ready = [(arm, self._of(arm)) for arm in self.chooser._arms()]
+        self.default = self._ready[0][1]
+        super()._derive()
+
+    def _of(self, arm: Any) -> Any:
+        return getattr(arm, self.method)(*self.args, **self.kwargs)
+
+    def _arms(self) -> list[Any]:
+        return [made for _, made in self._ready]
+
+    def _knows_all(self) -> bool:
+        return self.chooser._knows_all()  # type: ignore[no-any-return]
+
+    def _choose(self, configurable: Configurable) -> tuple[Any, Configurable]:
+        chosen, seen = self.chooser._choose(configurable)
+        for arm, made in self._ready:
+            if arm is chosen:
+                return made, seen
+        return self._made(self._of(chosen)), seen
+
+    def _check_choice(self, configurable: Configurable, *, sync: bool) -> None:
+        seen = {**self.config.get("configurable", {}), **configurable}
+        self.chooser._check_choice(seen, sync=sync)
+
+    @property
+    def config_specs(self) -> list[ConfigurableFieldSpec]:
+        """Those of the step."""
+        return self.chooser.config_specs  # type: ignore[no-any-return]
+
+    def _children(self) -> Sequence[tuple[str | None, Node]]:
+        made = {id(arm): each for arm, each in self._ready}
+        return [(name, made[id(arm)]) for name, arm in self.chooser._children()]
+
+    def __repr__(self) -> str:
+        given = [*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.kwargs.items())]
+        return f"{self.chooser!r}.{self.method}({', '.join(given)})"
 
 
 def _seeing(run: Run, configurable: Configurable) -> Run:

@@ -1,11 +1,13 @@
-"""The doors behind which a run is watched from inside: events, logs, a handle on it.
+"""The doors behind which a run is watched from inside: events, logs, a handle on it; and the one
+that makes a tool of a runnable.
 
-The views live above (`headrace.views`) and are imported when a door is opened.
+What is behind them lives above (`headrace.views`, `headrace.tools`) and is imported when a door is
+opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic
 
 from ..shapes import Node
@@ -229,3 +231,18 @@ class Viewed(Node, Generic[T_co]):
         from ..views.live import Opened
 
         return Opened(seen_from_outside(self), input, config, kwargs, timing=timing)
+
+    def as_tool(
+        self,
+        args_schema: Any = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """A tool (`BaseTool`) that invokes this; see `headrace.tools.convert_runnable_to_tool`."""
+        from ..tools.convert import convert_runnable_to_tool
+
+        return convert_runnable_to_tool(
+            self, args_schema, name=name, description=description, arg_types=arg_types
+        )

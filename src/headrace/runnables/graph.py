@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from .._lazy import listed
+
 __all__ = [
     "Branch",
     "CurveStyle",
@@ -26,3 +28,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(import_module("headrace.graph"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return listed(globals(), __all__)

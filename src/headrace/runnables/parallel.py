@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, overload
 
 from .. import _async, _async_fan, _sync, _sync_fan
-from ..flow import Branch, Folded, Late, Machine, Tapped, close_machines
+from ..flow import Branch, Folded, Late, Machine, Tapped, close_machines, knowing_fold
 from ..run import Run
 from ..shapes import Flow, Kwargs, Node, Pieces, side_by_side
 from . import schema
@@ -186,8 +186,15 @@ class _Sums:
         if type(stream) is Late:
             self._folds[key] = stream.fold
 
+    knows = True  # where one of its branches does
+
     def __call__(self, chunks: list[Any]) -> Any:
         summed = fold_by_key(self._folds, chunks)  # whichever branch was first
+        for key in self._folds.keys() - summed.keys():  # what has shown nothing may have a value
+            if (knowing := knowing_fold(self._folds[key])) is not None:
+                summed[key] = knowing([])
+        if not chunks and not summed:
+            return None
         ordered = {key: summed.pop(key) for key in self._folds if key in summed}
         return AddableDict({**summed, **ordered})  # what else is there, an assign has let through
 

@@ -162,7 +162,7 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
 
     _layout = "along"
 
-    _derived = ("_through", "_branches")
+    _derived = ("_without", "_branches")
 
     def __init__(self, mapper: Any, *, name: str | None = None) -> None:
         self.mapper = mapper if isinstance(mapper, RunnableParallel) else RunnableParallel(mapper)
@@ -180,30 +180,50 @@ class RunnableAssign(Leaf, Runnable[dict[str, Any], dict[str, Any]]):
             rest = {key: value for key, value in given.items() if key not in keys}
             return AddableDict(rest) if rest or not given else None
 
-        self._through = Branch(None, _same, machine=lambda: _Picker(without))
-        self._branches = [self._through]
+        self._without = without
+        self._branches = [Branch(None, _same, machine=lambda: _Picker(without))]
         if keys:
             self._branches.append(Branch(None, _same, self.mapper))
 
     def _fold_after(self, fold: Any) -> Any:
-        return self.mapper._fold_after(fold)
+        return self._fold_of(fold, self.mapper._fold_after(fold))
+
+    def _fold_of(self, fold: Any, added: Any) -> Any:
+        """How the chunks add up, of those that go by and of the mapper's."""
+        if fold is None:
+            return added
+        both: Any = partial(self._fold_both, fold, added)
+        both.knows = True  # where one of the two does
+        return both
+
+    def _fold_both(self, fold: Any, added: Any, chunks: list[Any]) -> Any:
+        keys = self.mapper.steps__.keys()
+        of_mapper = [chunk for chunk in chunks if chunk and chunk.keys() <= keys]
+        others = [chunk for chunk in chunks if not chunk or not chunk.keys() <= keys]
+        gone_by = fold_chunks(fold, others) or {}
+        both = {**gone_by, **(fold_chunks(added, of_mapper) or {})}
+        return AddableDict(both) if both or chunks else None
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
-        told = [self._fold_after(source.fold if type(source) is Folded else None)]
-        return Late(_sync_fan.fan_out(self, self._telling(told), source, run), told)
+        branches, told = self._telling(source.fold if type(source) is Folded else None)
+        return Late(_sync_fan.fan_out(self, branches, source, run), told)
 
     def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
-        told = [self._fold_after(source.fold if type(source) is Folded else None)]
-        return Late(_async_fan.fan_out(self, self._telling(told), source, run), told)
+        branches, told = self._telling(source.fold if type(source) is Folded else None)
+        return Late(_async_fan.fan_out(self, branches, source, run), told)
 
-    def _telling(self, told: list[Any]) -> list[Branch]:
-        """The branches, which say there how the chunks add up."""
+    def _telling(self, fold: Any) -> tuple[list[Branch], list[Any]]:
+        """The branches for a source with this fold, and the list in which they say how the chunks
+        add up."""
+        told = [self._fold_after(fold)]
 
         def opened(stream: Any) -> None:
             if type(stream) is Late:
-                told.append(stream.fold)
+                told.append(self._fold_of(fold, stream.fold))
 
-        return [branch._replace(opened=opened) for branch in self._branches]
+        branches = [branch._replace(opened=opened) for branch in self._branches]
+        branches[0] = branches[0]._replace(machine=lambda: _Picker(self._without, fold))
+        return branches, told
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         given = _checked(value, self.get_name())
@@ -270,7 +290,7 @@ class RunnablePick(Op, Runnable[dict[str, Any], Any]):
         return AddableDict(picked) if picked else None
 
     def _start(self, fold: Any) -> Machine:
-        return _Picker(self._pick)
+        return _Picker(self._pick, fold, self.keys if isinstance(self.keys, str) else None)
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         return self._pick(value)
@@ -318,19 +338,37 @@ class RunnablePick(Op, Runnable[dict[str, Any], Any]):
 
 
 class _Picker:
-    """The machine of a function from chunk to chunk, or to None for a chunk to leave out."""
+    """The machine of a function from chunk to chunk, or to None for a chunk to leave out.
 
-    __slots__ = ("_pick",)
+    fold: of the input, if it has one. Chunks of it that are no dicts, such as the operations of a
+    diff, may add up to one, and so may none: it is picked from then.
+    """
 
-    def __init__(self, pick: Callable[[Any], Any]) -> None:
-        self._pick = pick
+    __slots__ = ("_any", "_fold", "_held", "_key", "_pick")
+
+    def __init__(self, pick: Callable[[Any], Any], fold: Any = None, key: Any = None) -> None:
+        self._pick, self._key = pick, key
+        self._fold = fold
+        self._held: list[Any] = []
+        self._any = False
 
     def feed(self, chunk: Any) -> Iterable[Any]:
+        if self._held or (self._fold is not None and not isinstance(chunk, Mapping)):
+            self._held.append(chunk)
+            return ()
         picked = self._pick(chunk)
-        return () if picked is None else (picked,)
+        # None is as good as absent, but where a fold is to know that it came after a value.
+        if picked is None and not (self._any and self._fold is not None and self._key in chunk):
+            return ()
+        self._any = True
+        return (picked,)
 
     def finish(self) -> Iterable[Any]:
-        return ()
+        if self._fold is None or (self._any and not self._held):
+            return ()
+        value = fold_chunks(self._fold, self._held)
+        picked = None if value is None else self._pick(value)
+        return () if picked is None else (picked,)
 
 
 makers["assign"] = RunnableAssign

@@ -476,7 +476,9 @@ def tool_arguments(
 
 def _keys_of(annotation: Any) -> dict[str, tuple[Any, Any]]:
     """The fields of a TypedDict or a dataclass."""
-    if not (is_typeddict(annotation) or is_dataclass(annotation)):
+    # A TypedDict of `typing_extensions` is none to `typing`, and cannot be asked for here.
+    keyed = is_typeddict(annotation) or hasattr(annotation, "__required_keys__")
+    if not (keyed or is_dataclass(annotation)):
         return {}
     hints = _hints_of(annotation).items()
     return {key: (kind, ... if required else None) for key, (kind, required) in hints}

@@ -77,7 +77,7 @@ class RunnableSequence(Runnable[Input, Output]):
                     "a generator function, or a dict of those, or leave it out."
                 )
             else:
-                flat.append(coerce_to_runnable(step))
+                flat += _after(flat, coerce_to_runnable(step))
         if len(flat) < 2:
             raise ConfigError(
                 f"A RunnableSequence needs at least two steps and got {len(flat)}: "
@@ -301,6 +301,13 @@ class RunnableSequence(Runnable[Input, Output]):
         return self.steps == other.steps and self.name == other.name
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _after(before: Sequence[Any], step: Any) -> list[Any]:
+    """A step as it is after those before: a prompt with a schema has a model give it."""
+    meet = getattr(before[-1], "_meet", None) if before else None
+    met = step if meet is None else meet(step)
+    return met.steps if isinstance(met, RunnableSequence) else [met]
 
 
 def _groups(steps: list[Any]) -> Iterator[tuple[int, int]]:

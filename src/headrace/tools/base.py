@@ -42,11 +42,13 @@ from ..runnables._doors import no_sync_body
 from ..runnables.serializable import RunnableSerializable
 from ..shapes import Barrier, Kwargs
 from .errors import SchemaAnnotationError, ToolArgumentsError, ToolException, is_about_arguments
+from .injected import InjectedToolCallId
 from .schema import (
     Body,
     arguments_of,
     checked_schema,
     create_schema_from_function,
+    injected_in,
     is_of_signature,
     subset,
 )
@@ -76,9 +78,10 @@ class ToolRunManager(CallbackManagerForToolRun):
 
 
 class _Again(NamedTuple):
-    """Stands in a pickle for the schema that a signature says."""
+    """Stands in a pickle for the schema that a signature says, with its docstring or without."""
 
     name: str
+    documented: bool
 
 
 class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
@@ -92,8 +95,7 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         name: what models call it by, and what it is called in events.
         description: for the model: what it does, when to use it.
         args_schema: what arguments it takes: a pydantic model class or a JSON schema. Without one
-            they are read from the signature of `_run`. Of a JSON schema only the required keys are
-            checked.
+            they are read from the signature of `_run`.
         return_direct: for agents: the result is the answer.
         tags, metadata: of this tool's runs in events.
         handle_tool_error: what to answer where the body raises ToolException, in place of raising:
@@ -183,7 +185,8 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
             return {**given, "description": self.description} if self.description else given
         made_of = (self.name, self.description, given)
         if self._shown_schema is None or self._shown_schema[0] != made_of:
-            model = subset(self._schema(), self.name, self.description, frozenset())
+            whole = self._schema()
+            model = subset(whole, self.name, self.description, injected_in(whole))
             self._shown_schema = (made_of, model)
         return self._shown_schema[1]
 
@@ -212,7 +215,8 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         state = super().__getstate__()
         fields, private = dict(state["__dict__"]), state["__pydantic_private__"]
         if is_of_signature(fields.get("args_schema")):
-            fields["args_schema"] = _Again(fields["args_schema"].__name__)
+            given = fields["args_schema"]
+            fields["args_schema"] = _Again(given.__name__, given.__of_signature__)
         forgotten = {"_shown_schema": None, "_inferred": None}
         return {**state, "__dict__": fields, "__pydantic_private__": {**private, **forgotten}}
 
@@ -220,7 +224,9 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         super().__setstate__(state)
         again = self.args_schema
         if isinstance(again, _Again):
-            self.args_schema = create_schema_from_function(again.name, self._source())
+            self.args_schema = create_schema_from_function(
+                again.name, self._source(), parse_docstring=again.documented
+            )
 
     # ------------------------------------------------------------- a call
 
@@ -240,11 +246,28 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
     def _ready(self, given: Any, run: Run, function: Any, body: Body) -> Callable[[], Any]:
         """The call to make, arguments checked and filled in."""
         if self.args_schema is not None:
-            values = arguments_of(self.name, given, self.args_schema, body.fields)
+            values = arguments_of(self.name, given, self.args_schema, body.fields, body.injected)
+            unsaid = body.injected.difference(values)
+            values = {**values, **{k: v for k, v in _items(given) if k in unsaid}}
         else:
             values = self._by_signature(given, body)
         args, kwargs = body.call(values)
         return partial(function, *args, **kwargs, **body.filled(run, ToolRunManager))
+
+    def _with_call_id(self, given: Any, call_id: str | None, body: Body) -> Any:
+        """The input, with the id of its call where the body wants it."""
+        wanted = body.call_ids | injected_in(self.args_schema, InjectedToolCallId)
+        if not wanted:
+            return given
+        if call_id is None:
+            if isinstance(given, Mapping) and wanted <= given.keys():
+                return given
+            raise ToolArgumentsError(
+                "When tool includes an InjectedToolCallId argument, tool must always be invoked "
+                f"with a full model ToolCall: invoke {self.name!r} with {{'type': 'tool_call', "
+                f"'id': …, 'name': {self.name!r}, 'args': …}}."
+            )
+        return {**given, **dict.fromkeys(wanted, call_id)} if isinstance(given, Mapping) else given
 
     def _by_signature(self, given: Any, body: Body) -> dict[str, Any]:
         """The checked values where the signature is the schema: nothing more is let in, unless it
@@ -267,6 +290,7 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         given, call_id = _asked(self.name, value, run)
         try:
             function, body, _ = self._target("sync")
+            given = self._with_call_id(given, call_id, body)
             answer = self._answer(run.call(self._ready(given, run, function, body)))
         except Exception as error:
             instead = self._instead(error)
@@ -279,6 +303,7 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         given, call_id = _asked(self.name, value, run)
         try:
             function, body, awaited = self._target("async")
+            given = self._with_call_id(given, call_id, body)
             ready = self._ready(given, run, function, body)
             if awaited:
                 answer = self._answer(await run.acall(ready))

@@ -34,6 +34,8 @@ def tool(
     args_schema: Any = None,
     infer_schema: bool = True,
     response_format: _Format = "content",
+    parse_docstring: bool = False,
+    error_on_invalid_docstring: bool = True,
     **fields: Any,
 ) -> BaseTool: ...
 @overload
@@ -45,6 +47,8 @@ def tool(
     args_schema: Any = None,
     infer_schema: bool = True,
     response_format: _Format = "content",
+    parse_docstring: bool = False,
+    error_on_invalid_docstring: bool = True,
     **fields: Any,
 ) -> _Maker: ...
 def tool(
@@ -55,6 +59,8 @@ def tool(
     args_schema: Any = None,
     infer_schema: bool = True,
     response_format: _Format = "content",
+    parse_docstring: bool = False,
+    error_on_invalid_docstring: bool = True,
     **fields: Any,
 ) -> Any:
     """Make a tool of a function or a coroutine function.
@@ -64,6 +70,8 @@ def tool(
         description: for the model; by default the docstring.
         return_direct, response_format, fields: fields of the tool; see `BaseTool`.
         args_schema: a pydantic model class or a JSON schema in place of the signature.
+        parse_docstring: the docstring describes the arguments, in Google, NumPy or reST style.
+        error_on_invalid_docstring: a docstring that does not is a mistake, then.
         infer_schema: False (and no `args_schema`): a tool of one text argument.
 
     Returns:
@@ -87,7 +95,14 @@ def tool(
             text = description_of(description, function, None, name)
             return Tool(name, sync, text, coroutine=waits, **given)
         return StructuredTool.from_function(
-            sync, waits, name, description, args_schema=args_schema, **given
+            sync,
+            waits,
+            name,
+            description,
+            args_schema=args_schema,
+            parse_docstring=parse_docstring,
+            error_on_invalid_docstring=error_on_invalid_docstring,
+            **given,
         )
 
     if name_or_callable is None:

@@ -16,6 +16,7 @@ import sys
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from ..errors import ConfigError, HeadraceError, InputError
 
@@ -24,6 +25,7 @@ __all__ = [
     "ToolArgumentsError",
     "ToolException",
     "ToolSchemaError",
+    "ToolTypeError",
     "is_about_arguments",
     "with_sentence",
 ]
@@ -44,6 +46,17 @@ class ToolArgumentsError(InputError, TypeError):
 
 class ToolSchemaError(ConfigError, TypeError):
     """A tool's schema is of a kind that tools cannot use."""
+
+
+class ToolTypeError(ToolSchemaError, PydanticInvalidForJsonSchema):
+    """A model has a field of a type that JSON schema has no word for."""
+
+    def __init__(self, message: str) -> None:
+        PydanticInvalidForJsonSchema.__init__(self, message)
+        self.args = (message,)
+
+    def __str__(self) -> str:
+        return str(self.message)
 
 
 class SchemaAnnotationError(ToolSchemaError):

@@ -10,18 +10,22 @@ values what the function is called with.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from ..config import RunnableConfig
+from ..errors import ConfigError
+from ..json_schema import Check, checker
 from ..run import Run, RunCallbacks
 from ..runnables import schema
 from ..runnables.annotations import annotation_in
+from .docstrings import read_docstring
 from .errors import ToolArgumentsError, ToolSchemaError, is_about_arguments, with_sentence
+from .injected import InjectedToolArg, InjectedToolCallId, is_injected
 
 __all__ = [
     "FILLED",
@@ -30,6 +34,7 @@ __all__ = [
     "checked_schema",
     "create_schema_from_function",
     "fields_of",
+    "injected_in",
     "is_of_signature",
     "subset",
 ]
@@ -45,16 +50,20 @@ class Body:
 
     fields: the annotation and default (`...`: none) of what callers give, by name, in order.
     fills: the parameters that a run fills in; `config` among them under its own name.
+    injected: the fields that no model gives; `call_ids`: those of them that get the call's id.
     starred: the name of `*args`; `keywords`: the name of `**kwargs`; None without.
     ahead, named: the parameters that may only be given by place, only by name.
     """
 
-    __slots__ = ("ahead", "config", "fields", "fills", "keywords", "named", "simple", "starred")
+    __slots__ = ("ahead", "call_ids", "config", "fields", "fills", "injected", "keywords", "named",
+                 "simple", "starred")  # fmt: skip
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.fields: dict[str, tuple[Any, Any]] = {}
         self.fills: tuple[str, ...] = ()
         self.config: str | None = None
+        self.injected: frozenset[str] = frozenset()
+        self.call_ids: frozenset[str] = frozenset()
         self.ahead: tuple[str, ...] = ()
         self.named: tuple[str, ...] = ()
         self.starred: str | None = None
@@ -73,6 +82,10 @@ class Body:
         if _is_config(annotation):
             self.config = name
             return
+        if is_injected(annotation):
+            self.injected |= {name}
+            if is_injected(annotation, kind=InjectedToolCallId):
+                self.call_ids |= {name}
         default = ... if parameter.default is _Kind.empty else parameter.default
         if kind is _Kind.VAR_POSITIONAL:
             self.starred, annotation, default = name, list[annotation], None  # type: ignore[valid-type]
@@ -153,26 +166,84 @@ def _described(annotation: Any) -> Any:
 
 
 def create_schema_from_function(
-    model_name: str, func: Callable[..., Any], *, description: str | None = None
+    model_name: str,
+    func: Callable[..., Any],
+    *,
+    filter_args: Iterable[str] = (),
+    parse_docstring: bool = False,
+    error_on_invalid_docstring: bool = False,
+    include_injected: bool = True,
+    description: str | None = None,
 ) -> Any:
     """The pydantic model of the arguments that a caller gives to `func`.
 
     Args:
         model_name: the title of its JSON schema.
         func: what is read; its docstring is the description where none is given.
+        filter_args: arguments to leave out.
+        parse_docstring: take the descriptions of the arguments from the docstring, and for the
+            description what stands before them; Google, NumPy or reST style.
+        error_on_invalid_docstring: a function of arguments whose docstring describes none, or one
+            that the function has not, is a mistake.
+        include_injected: False leaves out the arguments that no model gives.
 
     Raises:
-        ToolSchemaError: `func` has no signature; an annotation names what is not there.
+        ToolSchemaError: `func` has no signature; an annotation names what is not there; a
+            docstring that is a mistake.
     """
+    body = Body(func)
+    hidden = {*filter_args, *(() if include_injected else body.injected)}
+    fields = {name: field for name, field in body.fields.items() if name not in hidden}
     text = inspect.getdoc(func) if description is None else description
-    model = _titled(model_name, Body(func).fields, text)
-    model.__of_signature__ = True
+    if parse_docstring:
+        summary, said = read_docstring(inspect.getdoc(func))
+        if error_on_invalid_docstring:
+            _check_docstring(func, body, said)
+        fields = {
+            name: _documented(*field, (said or {}).get(name)) for name, field in fields.items()
+        }
+        text = summary if description is None else description
+    model = _titled(model_name, fields, text)
+    model.__of_signature__ = parse_docstring  # how to make it again
     return model
+
+
+def _check_docstring(func: Any, body: Body, said: Mapping[str, str] | None) -> None:
+    name = getattr(func, "__name__", repr(func))
+    if said is None and body.fields:
+        raise ToolSchemaError(
+            f"Found invalid Google-Style docstring of {name!r}: it describes none of its "
+            f"arguments ({sorted(body.fields)}); write a section 'Args:' behind an empty line, or "
+            "set error_on_invalid_docstring=False."
+        )
+    known = {*body.fields, *body.fills, *([body.config] if body.config else [])}
+    for each in said or {}:
+        if each not in known:
+            raise ToolSchemaError(
+                f"Arg {each} in docstring not found in function signature of {name!r} (its "
+                f"arguments: {sorted(known)})."
+            )
+
+
+def _documented(annotation: Any, default: Any, text: str | None) -> tuple[Any, Any]:
+    """A field with the description that a docstring has of it."""
+    return (Annotated[annotation, Field(description=text)] if text else annotation), default
 
 
 def is_of_signature(model: Any) -> bool:
     """Whether it was made here, and so can be made again."""
     return isinstance(model, type) and "__of_signature__" in vars(model)
+
+
+def injected_in(model: Any, kind: type = InjectedToolArg) -> frozenset[str]:
+    """The fields of a model (or of a JSON schema: none) whose values no model gives."""
+    if model is None or isinstance(model, dict):
+        return frozenset()
+    if hasattr(model, "model_fields"):
+        fields = model.model_fields.items()
+        return frozenset(n for n, f in fields if is_injected(f.annotation, f.metadata, kind))
+    hints = get_type_hints(model, include_extras=True)
+    return frozenset(n for n in model.__fields__ if is_injected(hints.get(n), kind=kind))
 
 
 def _titled(name: str, fields: Mapping[str, tuple[Any, Any]], text: str | None) -> Any:
@@ -193,11 +264,21 @@ def subset(model: Any, name: str, description: str, hidden: frozenset[str]) -> A
 
 def checked_schema(given: Any) -> None:
     """Raises ToolSchemaError for what is neither a pydantic model nor a JSON schema."""
+    if isinstance(given, dict):
+        _check_of(given)
     if given is None or isinstance(given, dict) or _is_model(given):
         return
     raise ToolSchemaError(
         f"args_schema is a pydantic model class or a JSON schema as a dict; received {given!r}."
     )
+
+
+def _check_of(given: dict[str, Any]) -> Check:
+    """The check by a tool's JSON schema; ToolSchemaError where it is none."""
+    try:
+        return checker(given)
+    except ConfigError as error:
+        raise ToolSchemaError(f"The args_schema of a tool cannot be used. {error}") from error
 
 
 def _is_model(given: Any) -> bool:
@@ -216,20 +297,28 @@ def fields_of(model: Any) -> Mapping[str, Any]:
 # -------------------------------------------------------------------- inputs
 
 
-def arguments_of(tool: str, given: Any, model: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+def arguments_of(
+    tool: str,
+    given: Any,
+    model: Any,
+    known: Mapping[str, Any],
+    injected: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
     """The checked values of an input, by parameter. A string is the first argument.
 
     Args:
         tool: its name, for errors.
         known: the parameters of the function. A field that goes by another name (an argument
             `copy`, which pydantic has no room for) is found there by its alias.
+        injected: those of them that no model gives; a JSON schema that has no word on one lets it
+            pass, also where it is closed.
 
     Raises:
         ValidationError: pydantic's, of the version of the model; a note says it as a sentence.
         ToolArgumentsError: the schema is a dict, and the input does not go with it.
     """
     if isinstance(model, dict):
-        return _by_json_schema(tool, given, model)
+        return _by_json_schema(tool, given, model, injected)
     fields = fields_of(model)
     if not fields:
         return {}  # it takes nothing, whatever is said
@@ -252,15 +341,15 @@ def _parameter(key: str, field: Any, known: Mapping[str, Any]) -> str:
     return alias if alias and key not in known and alias in known else key
 
 
-def _by_json_schema(tool: str, given: Any, model: dict[str, Any]) -> dict[str, Any]:
+def _by_json_schema(
+    tool: str, given: Any, model: dict[str, Any], injected: frozenset[str]
+) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ToolArgumentsError(
             f"Tool {tool!r} has a JSON schema and takes a dict of arguments; received {given!r}."
         )
-    missing = [repr(key) for key in model.get("required", ()) if key not in given]
-    if missing:
-        raise ToolArgumentsError(
-            f"Tool {tool!r} has not run: {', '.join(missing)} missing, which its schema requires "
-            f"(received: {sorted(given)})."
-        )
+    unsaid = injected.difference(model.get("properties", ()))
+    wrong = _check_of(model)({key: one for key, one in given.items() if key not in unsaid})
+    if wrong is not None:
+        raise ToolArgumentsError(f"Tool {tool!r} has not run: {wrong}")
     return dict(given)

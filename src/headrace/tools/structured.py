@@ -120,6 +120,8 @@ class StructuredTool(FunctionTool):
         infer_schema: bool = True,
         *,
         response_format: Literal["content", "content_and_artifact"] = "content",
+        parse_docstring: bool = False,
+        error_on_invalid_docstring: bool = False,
         **kwargs: Any,
     ) -> StructuredTool:
         """A tool of a function, a coroutine function, or one of each.
@@ -129,6 +131,8 @@ class StructuredTool(FunctionTool):
             description: by default the docstring, else that of `args_schema`.
             args_schema: a pydantic model class or a JSON schema; by default the signature says it.
             infer_schema: False: the signature is not read before the first call.
+            parse_docstring, error_on_invalid_docstring: of the docstring, see
+                `create_schema_from_function`.
             kwargs: further fields of the tool.
 
         Raises:
@@ -142,7 +146,14 @@ class StructuredTool(FunctionTool):
         checked_schema(args_schema)
         name = name or name_of(source)
         if args_schema is None and infer_schema:
-            args_schema = create_schema_from_function(name, source)
+            args_schema = create_schema_from_function(
+                name,
+                source,
+                parse_docstring=parse_docstring,
+                error_on_invalid_docstring=error_on_invalid_docstring,
+            )
+            if parse_docstring and description is None:
+                description = args_schema.__doc__
         return cls(
             name=name,
             func=func,
@@ -202,7 +213,7 @@ class Tool(FunctionTool):
 
     def _ready(self, given: Any, run: Run, function: Any, body: Body) -> Callable[[], Any]:
         if self.args_schema is not None:
-            given = arguments_of(self.name, given, self.args_schema, body.fields)
+            given = arguments_of(self.name, given, self.args_schema, body.fields, body.injected)
         values = list(given.values()) if isinstance(given, dict) else [given]
         if len(values) != 1:
             raise ToolException(

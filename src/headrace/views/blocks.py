@@ -83,7 +83,7 @@ class _Block:
         if self.type != "tool_call":
             return dict(joined)
         call = tool_call_chunk(name=self.name, args=joined.get("args"), id=self.id)
-        calls, invalid = parse_tool_call_chunks([call])
+        calls, invalid = parse_tool_call_chunks([call], ended=True)
         return dict(calls[0] if calls else invalid[0])
 
     def so_far(self) -> dict[str, Any]:

@@ -6,9 +6,9 @@
 
 `kind` is that of the event's class; the fields of the class follow `time` (monotonic seconds).
 Where many events of one run follow each other, `run` may be its id alone, once the whole has been
-said. How values are written is told in `_plain`; what came from classes of the user's is described
-and comes back as `Opaque`, and errors as `RecordedError`, unless the reader names their modules
-(`allow`): reading imports and calls nothing else.
+said. How values are written is told in `load.plain`; what came from classes of the user's is
+described and comes back as `Opaque`, and errors as `RecordedError`, unless the reader names their
+modules (`allow`): reading imports and calls nothing else.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from uuid import UUID
 
 from ..errors import InputError
 from ..events import EVENTS, Event, RunInfo
-from ._foreign import Opaque, allowed
-from ._plain import Reader, Writer
-from ._recorded_errors import RecordedError
+from ..load.foreign import Opaque, allowed
+from ..load.plain import Reader, Writer
+from ..load.recorded_errors import RecordedError
 
 __all__ = ["Opaque", "RecordedError", "RecordedRun", "decode_event", "decode_value", "encode_event",
            "encode_value", "from_json", "to_json"]  # fmt: skip

@@ -387,7 +387,7 @@ class _Total:
     def finish(self, output: Any) -> list[Operation]:
         """What has not been told yet; where the chunks add up in a way of their own, the output."""
         ops = self.behind()
-        if self.fold is last or _same(self.whole(), output):
+        if _same(self.whole(), output):
             return ops
         return self._replaced(output)
 

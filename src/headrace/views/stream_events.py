@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from ..callbacks.arguments import AT_ONCE, MODELS, facts, messages_of, prompts_of
+from ..callbacks.arguments import AT_ONCE, MODELS, facts, given_of, messages_of, prompts_of
 from ..errors import ConfigError
 from ..events import (
     CustomEvent,
@@ -59,12 +59,14 @@ def checked_version(version: str) -> None:
     raise ConfigError(f'version={version!r} of the events is not known: give version="v2".')
 
 
-def _prompts_answered(output: Any) -> dict[str, Any]:
-    one = {"text": output, "generation_info": None, "type": "Generation"}
+def _prompts_answered(output: Any, run: RunInfo) -> dict[str, Any]:
+    given = given_of(run)
+    info = given.generations[0][0].generation_info if given and output is not None else None
+    one = {"text": output, "generation_info": info, "type": "Generation"}
     return {"generations": [[one]], "llm_output": None}
 
 
-def _same(value: Any) -> Any:
+def _same(value: Any, _run: Any = None) -> Any:
     return value
 
 
@@ -75,13 +77,14 @@ def _arguments(value: Any) -> Any:
 
 
 _Shape = Callable[[Any], Any]
+_Answered = Callable[[Any, RunInfo], Any]
 _INPUTS: dict[str, _Shape] = {
     "chat_model": lambda value: {"messages": messages_of(value)},
     "llm": lambda value: {"prompts": prompts_of(value)},
     "retriever": lambda value: {"query": value},
     "tool": _arguments,
 }
-_OUTPUTS: dict[str, _Shape] = {"llm": _prompts_answered}
+_OUTPUTS: dict[str, _Answered] = {"llm": _prompts_answered}
 
 _ALWAYS = frozenset({RunStarted, RunEnded, RunCancelled, RunFailed, CustomEvent})
 _WITH_CHUNKS = _ALWAYS | {RunChunk}
@@ -181,7 +184,8 @@ class StreamEvents:
         run, value = event.run, event.input
         about, kind, given = self._known(run)
         del self._live[run]
-        data = {"output": _OUTPUTS.get(kind, _same)(event.output)}
+        answered: _Answered = _OUTPUTS.get(kind, _same)
+        data = {"output": answered(event.output, run)}
         if run is not self._root:
             told = given is not None or value is None
             data["input"] = given if told else self._told(run, kind, value)

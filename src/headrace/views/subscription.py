@@ -28,7 +28,7 @@ from ..errors import ConfigError
 from ..events import Event, RunInfo, Takes
 
 __all__ = ["LIMIT", "AsyncBell", "AsyncSubscription", "Bell", "Hold", "LoopHold", "Subscription",
-           "View", "is_count"]  # fmt: skip
+           "View", "is_count", "settle_in"]  # fmt: skip
 
 LIMIT = 256  # events not taken yet at which a run is held
 
@@ -91,7 +91,7 @@ class Hold:
         loop = get_running_loop()
         while self._holds():
             waiter: Future[None] = loop.create_future()
-            self._held.append(partial(_settle_in, loop, waiter))
+            self._held.append(partial(settle_in, loop, waiter))
             if self._holds():  # else there is room meanwhile, made in another thread
                 await waiter
         if self._tells:
@@ -153,15 +153,15 @@ class LoopHold(Hold):
         return self._ends(run) if waiting(self.thread) else super().wait(run)
 
 
-def _settle(waiter: Future[None]) -> None:
+def settle(waiter: Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
 
 
-def _settle_in(loop: AbstractEventLoop, waiter: Future[None]) -> None:
+def settle_in(loop: AbstractEventLoop, waiter: Future[None]) -> None:
     """From any thread."""
     try:
-        loop.call_soon_threadsafe(_settle, waiter)
+        loop.call_soon_threadsafe(settle, waiter)
     except RuntimeError:
         if not loop.is_closed():  # else whoever waited there is gone
             raise
@@ -285,14 +285,14 @@ class AsyncBell:
         if get_ident() == self._thread:
             waiter.set_result(None)
         else:
-            _settle_in(self._loop, waiter)
+            settle_in(self._loop, waiter)
 
     def filled(self) -> Future[None]:
         """To be awaited: done when there is an item, or the end."""
         self._waiter = waiter = self._loop.create_future()
         self._empty = True
         if self.items or self.over:
-            _settle(waiter)
+            settle(waiter)
         return waiter
 
 

@@ -1,7 +1,5 @@
-"""The messages of a conversation, kept between its turns.
-
-`BaseChatMessageHistory` is what a store of any kind implements; `InMemoryChatMessageHistory` keeps
-them in a list.
+"""`BaseChatMessageHistory`, what a store of any kind implements; `InMemoryChatMessageHistory`,
+which keeps messages in a list.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import HeadraceError
-from ._foreign import Allowed, class_path, found_class, shown
+from .foreign import Allowed, class_path, found_class, shown
 
 __all__ = ["RecordedError", "error_facts", "error_made"]
 
@@ -20,7 +20,7 @@ __all__ = ["RecordedError", "error_facts", "error_made"]
 # imported because a file says so.
 _KNOWN = frozenset({
     "asyncio.exceptions", "json.decoder", "headrace.errors", "headrace.callbacks.arguments",
-    "headrace.language_models.fake", "headrace.record.errors", "headrace.views._recorded_errors",
+    "headrace.language_models.fake", "headrace.record.errors", "headrace.load.recorded_errors",
 })  # fmt: skip
 
 

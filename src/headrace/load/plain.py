@@ -31,10 +31,10 @@ from ..documents import Document
 from ..errors import InputError
 from ..messages import BaseMessage
 from ..values import Value
-from ._foreign import Allowed, Opaque, class_path, described, found_class, revived, shown
-from ._recorded_errors import error_facts, error_made
+from .foreign import Allowed, Opaque, class_path, described, found_class, revived, shown
+from .recorded_errors import error_facts, error_made
 
-__all__ = ["Reader", "Writer"]
+__all__ = ["MESSAGES", "VALUES", "WRITERS", "Reader", "Writer"]
 
 _DEEPEST = 100
 _PAIR = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")  # JSON would read one character
@@ -42,16 +42,17 @@ _new = object.__new__
 
 
 def _own(module: Any, base: type) -> dict[str, Any]:
-    named = {name: getattr(module, name) for name in module.__all__}
+    here = vars(module)  # names that the module only passes on, when asked, are none of these
+    named = {name: here[name] for name in module.__all__ if name in here}
     return {
         n: kind for n, kind in named.items() if isinstance(kind, type) and issubclass(kind, base)
     }
 
 
-_MESSAGES: Mapping[str, Any] = {
+MESSAGES: Mapping[str, Any] = {
     **_own(messages, BaseMessage),
 }
-_VALUES: Mapping[str, Any] = {
+VALUES: Mapping[str, Any] = {
     **_own(outputs, Value),
     **_own(prompt_values, Value),
     "Document": Document,
@@ -70,7 +71,7 @@ class Writer:
         kind = type(value)
         if kind is str and value.isascii():
             return value
-        write = _WRITERS.get(kind)
+        write = WRITERS.get(kind)
         if write is None:
             return self._put_other(value, kind)
         if kind in _SCALARS or (kind is Opaque and not value.form):
@@ -106,8 +107,8 @@ class Writer:
         if about is not None:
             return self._nested(value, lambda _, writer: writer.put_opaque(about))
         for base in kind.__mro__[1:-1]:
-            if base in _WRITERS:  # a subclass of a builtin type
-                return self._nested(value, _WRITERS[base])
+            if base in WRITERS:  # a subclass of a builtin type
+                return self._nested(value, WRITERS[base])
         return self.put_opaque(Opaque(class_path(kind), shown(value)))
 
     def put_opaque(self, value: Opaque) -> Any:
@@ -254,7 +255,7 @@ def _same(value: Any, writer: Writer) -> Any:
 
 def _put_message(value: BaseMessage, writer: Writer) -> Any:
     kind, content, ident, name, more, extra = value.__reduce__()[1]
-    told = {**_named(kind, _MESSAGES), "content": writer.put(content)}
+    told = {**_named(kind, MESSAGES), "content": writer.put(content)}
     if ident is not None:
         told["id"] = writer.put(ident)
     if name is not None:
@@ -268,7 +269,7 @@ def _put_message(value: BaseMessage, writer: Writer) -> Any:
 
 def _take_message(told: Any, reader: Reader) -> Any:
     fields = {key: item for key, item in told.items() if key[0] != "$"}
-    kind = _kind(told, _MESSAGES[told["$"]], reader)
+    kind = _kind(told, MESSAGES[told["$"]], reader)
     message = _new(kind)
     message.content = reader.take(fields.pop("content"))
     message.id = reader.take(fields.pop("id", None))
@@ -281,14 +282,14 @@ def _take_message(told: Any, reader: Reader) -> Any:
 
 def _put_value(value: Value, writer: Writer) -> Any:
     extra, fields = value.__getstate__()
-    told = {**_named(type(value), _VALUES), **writer.fields(fields)}
+    told = {**_named(type(value), VALUES), **writer.fields(fields)}
     if extra:
         told["$extra"] = writer.put(extra)
     return told
 
 
 def _take_value(told: Any, reader: Reader) -> Any:
-    kind = _kind(told, _VALUES[told["$"]], reader)
+    kind = _kind(told, VALUES[told["$"]], reader)
     made = _new(kind)
     for name in kind._shown:
         setattr(made, name, reader.take(told.get(name)))
@@ -342,7 +343,7 @@ _SCALARS = frozenset({
     UUID, Decimal,
 })  # fmt: skip
 
-_WRITERS: dict[type, Callable[[Any, Writer], Any]] = {
+WRITERS: dict[type, Callable[[Any, Writer], Any]] = {
     type(None): _same,
     bool: _same,
     int: _put_int,
@@ -365,8 +366,8 @@ _WRITERS: dict[type, Callable[[Any, Writer], Any]] = {
     UUID: _text("UUID"),
     Decimal: _text("Decimal"),
     Opaque: lambda value, writer: writer.put_opaque(value),
-    **dict.fromkeys(_MESSAGES.values(), _put_message),
-    **dict.fromkeys(_VALUES.values(), _put_value),
+    **dict.fromkeys(MESSAGES.values(), _put_message),
+    **dict.fromkeys(VALUES.values(), _put_value),
 }  # fmt: skip
 
 _READERS: dict[str, Callable[[Any, Reader], Any]] = {
@@ -388,6 +389,6 @@ _READERS: dict[str, Callable[[Any, Reader], Any]] = {
     "Decimal": lambda told, reader: Decimal(told["text"]),
     "error": _take_error,
     "object": _take_object,
-    **dict.fromkeys(_MESSAGES, _take_message),
-    **dict.fromkeys(_VALUES, _take_value),
+    **dict.fromkeys(MESSAGES, _take_message),
+    **dict.fromkeys(VALUES, _take_value),
 }

@@ -1,0 +1,88 @@
+"""How a component is made, in words: its signature, and what was wrong with what it was given.
+
+Pydantic knows both, but the signature only once the validator of a class is built, which waits for
+its first instance, and the errors with an address of pydantic's site under each sentence. Nothing
+here loads pydantic before something has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from inspect import Parameter, Signature, signature
+from typing import Any, Final
+
+__all__ = ["SIGNATURE", "nearest", "readable"]
+
+_ALIKE: Final = 0.6  # of difflib's ratio
+_OWN: Final = "Value error, "  # what pydantic writes before a validator's own sentence
+
+
+def nearest(name: str, known: Iterable[str], alike: float = _ALIKE) -> str | None:
+    """The known name that was probably meant; `alike`: from 0 to 1."""
+    from difflib import get_close_matches  # slow to import, and nothing is wrong mostly
+
+    return next(iter(get_close_matches(name, list(known), 1, alike)), None)
+
+
+def readable(error: Any, cls: Any) -> Any:
+    """The same of pydantic's errors, with sentences and without addresses.
+
+    It is pydantic's `ValidationError` again, which can have no subclass: the places, types and
+    inputs are the ones that `error.errors()` had. An unknown name is told with those that there
+    are, a validator's sentence stands by itself.
+    """
+    from pydantic_core import PydanticCustomError, ValidationError
+
+    lines: list[Any] = []
+    for each in error.errors(include_url=False):
+        told: Any = _told(each, cls)
+        kind = PydanticCustomError(each["type"], told, each.get("ctx"))
+        lines.append({"type": kind, "loc": each["loc"], "input": each["input"]})
+    return ValidationError.from_exception_data(error.title, lines)
+
+
+def _told(each: Any, cls: Any) -> str:
+    said = str(each["msg"])
+    loc = each["loc"]
+    if each["type"] == "extra_forbidden" and len(loc) == 1:
+        name = str(loc[0])
+        advice = cls._advice.get(name)
+        if advice is not None:
+            return f"{said}: {advice}"
+        known = sorted(str(field.alias or name) for name, field in cls.model_fields.items())
+        meant = nearest(name, known)
+        hint = f"; did you mean {meant!r}?" if meant else "."
+        has = f" Its settings are {', '.join(known)}."
+        return f"{said}: {cls.__name__} has no setting {name!r}{hint}{has}"
+    return said.removeprefix(_OWN) if each["type"] == "value_error" else said
+
+
+class _Signature:
+    """The signature of a class from its fields, made when it is asked for."""
+
+    def __get__(self, instance: Any, owner: Any) -> Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")  # of an instance it is that of calling it
+        first = list(signature(owner.__init__).parameters.values())[1:]
+        kept = [each for each in first if each.kind is not Parameter.VAR_KEYWORD]
+        if len(kept) == len(first):
+            return Signature(kept)
+        names = {each.name for each in kept}
+        for name, field in owner.model_fields.items():
+            called = str(field.alias or name)
+            if field.init is not False and called not in names and called.isidentifier():
+                kept.append(_parameter(called, field))
+        return Signature(kept)
+
+
+def _parameter(name: str, field: Any) -> Parameter:
+    if field.is_required():
+        default: Any = Parameter.empty
+    elif field.default_factory is not None:
+        default = ...
+    else:
+        default = field.default
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=field.annotation)
+
+
+SIGNATURE: Final = _Signature()
