@@ -244,3 +244,16 @@ def test_typed_streams_with_blocks(colour):
         assert before == ["start", "start", "block-start", "block-delta", "block-end"]
 
     colour.run(body)
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_first_piece_that_says_nothing_is_no_call_of_its_own(empty):
+    """What continues a call is decided as where messages add up."""
+    pieces = [call(empty, empty, empty), call("{}", "f", "c")]
+    answer = Answer()
+    begun = [triple for piece in pieces for triple in answer.feed(piece)]
+    (ended,) = answer.end()
+    assert [kind for kind, _, _ in begun].count(BlockStarted) == 1
+    assert [ended[2]] == merge(pieces).tool_calls == [
+        {"type": "tool_call", "name": "f", "args": {}, "id": "c"}
+    ]  # fmt: skip

@@ -58,27 +58,26 @@ class Opening:
         run = _run(self, kind, card, run_id, kwargs)
         return made(run, Opened(run, value))
 
+    def _several(
+        self, kind: str, card: Any, values: list[Any], first: UUID | None, kwargs: Any
+    ) -> list[CallbackManagerForLLMRun]:
+        ids = [first, *[None] * len(values)]
+        return [
+            self._opened(CallbackManagerForLLMRun, kind, card, value, run_id, kwargs)
+            for value, run_id in zip(values, ids, strict=False)
+        ]
+
     def on_llm_start(
         self, serialized: Any, prompts: list[str], run_id: UUID | None = None, **kwargs: Any
     ) -> list[CallbackManagerForLLMRun]:
         """Open one run of a text model for each prompt; `run_id` is the first one's."""
-        ids = [run_id, *[None] * len(prompts)]
-        made = CallbackManagerForLLMRun
-        return [
-            self._opened(made, "llm", serialized, prompt, one, kwargs)
-            for prompt, one in zip(prompts, ids, strict=False)
-        ]
+        return self._several("llm", serialized, prompts, run_id, kwargs)
 
     def on_chat_model_start(
         self, serialized: Any, messages: list[list[Any]], run_id: UUID | None = None, **kwargs: Any
     ) -> list[CallbackManagerForLLMRun]:
         """Open one run of a chat model for each list of messages."""
-        ids = [run_id, *[None] * len(messages)]
-        made = CallbackManagerForLLMRun
-        return [
-            self._opened(made, "chat_model", serialized, prompt, one, kwargs)
-            for prompt, one in zip(messages, ids, strict=False)
-        ]
+        return self._several("chat_model", serialized, messages, run_id, kwargs)
 
     def on_chain_start(
         self, serialized: Any, inputs: Any, run_id: UUID | None = None, **kwargs: Any
@@ -135,27 +134,26 @@ class AsyncOpening:
         await settle(run)
         return made(run, opened)
 
+    async def _several(
+        self, kind: str, card: Any, values: list[Any], first: UUID | None, kwargs: Any
+    ) -> list[AsyncCallbackManagerForLLMRun]:
+        ids = [first, *[None] * len(values)]
+        return [
+            await self._opened(AsyncCallbackManagerForLLMRun, kind, card, value, run_id, kwargs)
+            for value, run_id in zip(values, ids, strict=False)
+        ]
+
     async def on_llm_start(
         self, serialized: Any, prompts: list[str], run_id: UUID | None = None, **kwargs: Any
     ) -> list[AsyncCallbackManagerForLLMRun]:
         """Open one run of a text model for each prompt; `run_id` is the first one's."""
-        ids = [run_id, *[None] * len(prompts)]
-        made = AsyncCallbackManagerForLLMRun
-        return [
-            await self._opened(made, "llm", serialized, prompt, one, kwargs)
-            for prompt, one in zip(prompts, ids, strict=False)
-        ]
+        return await self._several("llm", serialized, prompts, run_id, kwargs)
 
     async def on_chat_model_start(
         self, serialized: Any, messages: list[list[Any]], run_id: UUID | None = None, **kwargs: Any
     ) -> list[AsyncCallbackManagerForLLMRun]:
         """Open one run of a chat model for each list of messages."""
-        ids = [run_id, *[None] * len(messages)]
-        made = AsyncCallbackManagerForLLMRun
-        return [
-            await self._opened(made, "chat_model", serialized, prompt, one, kwargs)
-            for prompt, one in zip(messages, ids, strict=False)
-        ]
+        return await self._several("chat_model", serialized, messages, run_id, kwargs)
 
     async def on_chain_start(
         self, serialized: Any, inputs: Any, run_id: UUID | None = None, **kwargs: Any

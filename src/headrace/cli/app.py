@@ -27,6 +27,16 @@ _Target = Annotated[
     typer.Argument(metavar="TARGET", help="`path/to/file.py:name` or `package.module:name`."),
 ]
 _Debug = Annotated[bool, typer.Option("--debug", help="On an error, show the traceback.")]
+_TargetOrModel = Annotated[
+    str | None,
+    typer.Argument(metavar="TARGET", help="What to run; by default the embedded chat model."),
+]
+_Input = Annotated[
+    str | None, typer.Argument(metavar="INPUT", help="Text, JSON, or `-` for standard input.")
+]
+_AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON for each chunk.")]
+_AsText = Annotated[bool, typer.Option("--text", help="Take INPUT as text even if it is JSON.")]
+_InLoop = Annotated[bool, typer.Option("--async", help="Run it with `astream`, in an event loop.")]
 _Words: TypeAlias = list[str] | None  # of an option that may be repeated
 _Names = Annotated[_Words, typer.Option("--name", metavar="NAME", help="Only runs of this name.")]
 _Types = Annotated[
@@ -86,21 +96,11 @@ def _headrace(
 @app.command("stream", context_settings={"allow_extra_args": True})
 def _stream(
     context: typer.Context,
-    target: Annotated[
-        str | None,
-        typer.Argument(metavar="TARGET", help="What to run; by default the embedded chat model."),
-    ] = None,
-    input: Annotated[
-        str | None,
-        typer.Argument(metavar="INPUT", help="Text, JSON, or `-` for standard input."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One line of JSON for each chunk.")] = False,
-    text: Annotated[
-        bool, typer.Option("--text", help="Take INPUT as text even if it is JSON.")
-    ] = False,
-    use_async: Annotated[
-        bool, typer.Option("--async", help="Run it with `astream`, in an event loop.")
-    ] = False,
+    target: _TargetOrModel = None,
+    input: _Input = None,
+    json: _AsJson = False,
+    text: _AsText = False,
+    use_async: _InLoop = False,
     timing: Annotated[
         bool, typer.Option("--timing", help="At the end, say when the chunks came.")
     ] = False,
@@ -133,14 +133,8 @@ def _stream(
 @app.command("events", context_settings={"allow_extra_args": True})
 def _events(
     context: typer.Context,
-    target: Annotated[
-        str | None,
-        typer.Argument(metavar="TARGET", help="What to run; by default the embedded chat model."),
-    ] = None,
-    input: Annotated[
-        str | None,
-        typer.Argument(metavar="INPUT", help="Text, JSON, or `-` for standard input."),
-    ] = None,
+    target: _TargetOrModel = None,
+    input: _Input = None,
     raw: Annotated[bool, typer.Option("--raw", help="One line of JSON for each event.")] = False,
     name: _Names = None,
     type: _Types = None,
@@ -148,9 +142,7 @@ def _events(
     not_name: _NotNames = None,
     not_type: _NotTypes = None,
     not_tag: _NotTags = None,
-    text: Annotated[
-        bool, typer.Option("--text", help="Take INPUT as text even if it is JSON.")
-    ] = False,
+    text: _AsText = False,
     use_async: Annotated[
         bool, typer.Option("--async", help="Run it with `astream_typed`, in an event loop.")
     ] = False,
@@ -188,21 +180,11 @@ def _record(
         str,
         typer.Option("--output", "-o", metavar="FILE", help="Where to write the recording."),
     ],
-    target: Annotated[
-        str | None,
-        typer.Argument(metavar="TARGET", help="What to run; by default the embedded chat model."),
-    ] = None,
-    input: Annotated[
-        str | None,
-        typer.Argument(metavar="INPUT", help="Text, JSON, or `-` for standard input."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One line of JSON for each chunk.")] = False,
-    text: Annotated[
-        bool, typer.Option("--text", help="Take INPUT as text even if it is JSON.")
-    ] = False,
-    use_async: Annotated[
-        bool, typer.Option("--async", help="Run it with `astream`, in an event loop.")
-    ] = False,
+    target: _TargetOrModel = None,
+    input: _Input = None,
+    json: _AsJson = False,
+    text: _AsText = False,
+    use_async: _InLoop = False,
     debug: _Debug = False,
 ) -> Job:
     """Stream as `headrace stream` does, and write all that happens inside to a file.
@@ -230,7 +212,7 @@ def _replay(
             "--speed", metavar="SPEED", help="`recorded`, 0 (at once), or how many times as fast."
         ),
     ] = "recorded",
-    json: Annotated[bool, typer.Option("--json", help="One line of JSON for each chunk.")] = False,
+    json: _AsJson = False,
     debug: _Debug = False,
 ) -> Job:
     """Show what a recorded run gave, chunk by chunk as it came. Nothing is run.

@@ -33,6 +33,7 @@ __all__ = [
     "ToolCallChunk",
     "ToolCallGatherer",
     "chunks_of_calls",
+    "continues_call",
     "invalid_tool_call",
     "merge_tool_call_chunks",
     "parse_raw_calls",
@@ -131,6 +132,19 @@ def as_invalid_tool_call(call: Mapping[str, Any]) -> InvalidToolCall:
     return invalid_tool_call(name=get("name"), args=get("args"), id=get("id"), error=get("error"))
 
 
+def continues_call(
+    chunk: Mapping[str, Any], id: str | None, name: str | None, args: Iterable[Any]
+) -> bool:
+    """Whether a chunk belongs to the latest call of its index (the table above), of which `id`,
+    `name` and the pieces `args` have come."""
+    if not (id or name or any(args)):
+        return True
+    given = chunk.get("id")
+    if given:
+        return bool(id == given or (not id and name))
+    return bool(id or name or not chunk.get("name"))
+
+
 class _Call:
     """The chunks of one call, while they are gathered."""
 
@@ -144,13 +158,8 @@ class _Call:
         self.args: list[str] | None = None if args is None else [args]
 
     def continues_with(self, chunk: Mapping[str, Any]) -> bool:
-        """Whether a chunk of the same index belongs to this call (the table above)."""
-        if not (self.id or self.name or any(self.args or ())):
-            return True
-        id = chunk.get("id")
-        if id:
-            return bool(self.id == id or (not self.id and self.name))
-        return bool(self.id or self.name or not chunk.get("name"))
+        """Whether a chunk of the same index belongs to this call."""
+        return continues_call(chunk, self.id, self.name, self.args or ())
 
     def add(self, chunk: Mapping[str, Any]) -> None:
         self.id = self.id or chunk.get("id")

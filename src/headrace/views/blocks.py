@@ -33,7 +33,12 @@ from ..flow import ROOM
 from ..merge import merge_dicts
 from ..messages import AIMessage, AIMessageChunk, BaseMessage
 from ..messages.content import standard_blocks
-from ..messages.tool_calls import chunks_of_calls, parse_tool_call_chunks, tool_call_chunk
+from ..messages.tool_calls import (
+    chunks_of_calls,
+    continues_call,
+    parse_tool_call_chunks,
+    tool_call_chunk,
+)
 from ..messages.usage import UsageMetadata, sum_usage
 from .filters import Filter
 from .typed import Typed
@@ -102,10 +107,8 @@ class _Block:
 
     def continues_with(self, piece: dict[str, Any]) -> bool:
         """Of tool calls of one index: whether a piece belongs to this one, as in messages."""
-        id, name = piece.get("id"), piece.get("name")
-        if id:
-            return bool(self.id == id or (not self.id and self.name))
-        return bool(self.id or self.name or not name)
+        args = (part.get("args") for part in self._parts)
+        return continues_call(piece, self.id, self.name, args)
 
     def learn(self, piece: dict[str, Any]) -> None:
         """A name or an id that comes after the beginning."""
