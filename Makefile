@@ -44,6 +44,7 @@ format: $(VENV)/.stamp-dev  ## rewrite the files in the house style
 
 bench: $(VENV)/.stamp-bench  ## Headrace beside langchain-core and hand-written generators
 	$(BIN)/python -m benchmarks $(ARGS)
+	@test -n "$(ARGS)" || $(BIN)/python -m benchmarks.providers
 
 docs: $(VENV)/.stamp-docs  ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -69,18 +70,22 @@ $(VENV)/.stamp-local: $(VENV)/.stamp-venv $(INPUTS)
 	@$(INSTALL) -e '.[local]'
 	@touch $@
 
-# langchain-core declares a certifi that a registry may not have yet, hence --no-deps: what it
-# needs is in the `compare` extra, which dev and bench bring.
+# langchain-core declares a certifi that a registry may not have yet, hence --no-deps: what these
+# need is in the `compare` extra, which dev and bench bring.
+COMPARED := langchain-core langchain-openai langchain-anthropic
+COMPARED_IN_TESTS := $(COMPARED) langchain-mistralai langchain-groq \
+	langgraph langgraph-checkpoint langgraph-prebuilt langgraph-sdk
+
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv $(INPUTS)
 	@echo "installing Headrace and what its tests and checks need into $(VENV) (once)"
 	@$(INSTALL) -e '.[dev]'
-	@$(INSTALL) --no-deps langchain-core
+	@$(INSTALL) --no-deps $(COMPARED_IN_TESTS)
 	@touch $@
 
 $(VENV)/.stamp-bench: $(VENV)/.stamp-venv $(INPUTS)
 	@echo "installing Headrace and what it is measured against into $(VENV) (once)"
 	@$(INSTALL) -e '.[bench]'
-	@$(INSTALL) --no-deps langchain-core
+	@$(INSTALL) --no-deps $(COMPARED)
 	@touch $@
 
 $(VENV)/.stamp-docs: $(VENV)/.stamp-venv $(INPUTS)

@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         *("flow", "shapes", "_bridge", "_sync", "_sync_fan", "_sync_plan"),
         *("_async", "_async_fan", "_async_plan"),
+        *("_terms", "_sync_race", "_async_race"),
     ),
     ("runnables",),
     (
@@ -40,10 +41,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("retrievers", "vectorstores", "embeddings", "chat_history", "rate_limiters"),
         *("graph", "tracers", "timing", "otel", "_otel_context"),
         *("caches", "globals", "example_selectors", "load", "conversation", "json_schema"),
-        *("validation",),
+        *("validation", "resilience"),
     ),
-    ("agents", "providers", "local"),
-    ("", "serve", "remote", "scale", "explain", "record", "cli"),
+    ("agents", "providers", "local", "langchain"),
+    ("", "serve", "remote", "scale", "explain", "record", "cli", "testing"),
 )
 
 
@@ -57,7 +58,7 @@ class Rules:
     body_lines: int = 40
     body_lines_hard: int = 60
     # (first floor, last floor, code lines together); docs/decisions/0002-budgets.md says why
-    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3700), (2, 3, 3400), (4, 4, 4900))
+    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3800), (2, 3, 4050), (4, 4, 5100))
     # "runnables/base.py" -> why it is longer than file_lines (never than file_lines_hard)
     long_files: Mapping[str, str] = field(default_factory=dict)
     # "runnables/base.py:Runnable.batch" -> why it is longer than body_lines
@@ -69,6 +70,9 @@ class Rules:
 RULES = Rules(
     late_imports={
         ("runnables.base", "callbacks.listeners"): "`with_listeners` makes observers, a view",
+        ("runnables.base", "resilience.timeout"): "`with_timeout` makes what lives above",
+        ("runnables.base", "resilience.hedge"): "`with_hedge` does",
+        ("runnables.base", "resilience.breaker"): "`with_circuit_breaker` does",
         ("runnables._about", "graph.build"): "`get_graph` opens a view that lives above",
         ("runnables._viewed", "views"): "`astream_events` and its like open views",
         ("runnables._viewed", "views.stream_events"): "the same",
@@ -82,6 +86,11 @@ RULES = Rules(
         ("values", "validation"): "pydantic is asked for by a user's model that has a value in it",
         ("messages.base", "validation"): "the same",
         ("messages.convert", "validation"): "the same",
+        ("runnables._again", "resilience.recover"): "what streams do after chunks, where asked for",
+        ("runnables.retry", "resilience.recover_budget"): '"transient" names classes of errors',
+        ("runnables.retry", "resilience.wrong"): "what to write instead, said when it is wrong",
+        ("runnables.fallbacks", "resilience.wrong"): "what else has failed, when all have",
+        ("runnables._handled", "resilience.wrong"): "the SDKs' classes, when one is given",
         ("runnables.graph", "graph"): "the path at which users look for the graph's classes",
     },
 )

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from ._awaited import await_hooks, settle
+from ._bridge import given_up, giving_up
 from ._locate import frame_of, locate
 from .flow import (
     EMPTY,
@@ -131,7 +132,8 @@ async def abandon(error: BaseException, run: Run, up: list[Any]) -> None:
     """Close what a failed run opened; the frames go up, to the root that will name the step."""
     frames = [(None, node, frame) for _, node, frame in run.streams if frame is not None]
     try:
-        await close_streams(run, error)
+        with giving_up(given_up(error)):
+            await close_streams(run, error)
     finally:
         up.extend(frames)
 

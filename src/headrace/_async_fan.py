@@ -6,12 +6,14 @@ only one and its input is at hand. Every task is awaited before control returns.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._async import abandon, close_streams, open_step
+from ._bridge import GIVEN_UP, given_up
 from ._gate import Gate, alane, alent
 from ._lazy import Lazy
 from ._sync_fan import AHEAD, BEHIND, branch_machine
@@ -30,12 +32,14 @@ _END = object()
 
 
 async def settle(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel what still runs and wait for all of it, even while being cancelled oneself."""
+    """Cancel what still runs and wait for all of it, even while being cancelled oneself. Where the
+    error that is being handled says that the work is given up, tasks are told so."""
     cancelled: asyncio.CancelledError | None = None
+    why = GIVEN_UP if given_up(sys.exception()) else None
     done = list(tasks)
     left = [task for task in done if not task.done()]
     for task in left:
-        task.cancel()
+        task.cancel(why)
     while left:
         try:
             await asyncio.wait(left)

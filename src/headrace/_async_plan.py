@@ -240,7 +240,7 @@ async def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> 
 async def _open_command(
     self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any], told: list[Any]
 ) -> AsyncIterator[Any]:
-    held = run.whole and self._restarts  # only the whole is wanted, so nothing is lost
+    held = command.held or (run.whole and self._restarts)  # or only the whole is wanted
     if held:
         await given.fill()
     below = run.configured(command.config, over=True) if command.config else run

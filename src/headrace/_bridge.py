@@ -1,20 +1,27 @@
 """Blocking code inside an async run: one worker thread per call or per stream, never per chunk.
 
 A cancelled or closed consumer gets control back when the thread has ended, so nothing is left
-running; a blocking function cannot be interrupted, only waited for.
+running. The thread is broken off where it waits for what can be (`_threads.breakable`); else it is
+waited for. Only who gives work up for its slowness (`given_up`) waits no longer than `GRACE`, and
+the thread ends by itself.
 """
 
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 from . import _threads
 from ._lazy import Lazy
+from ._threads import GRACE, Breaks
+from .errors import HeadraceWarning
 from .flow import Folded, Once
 
 if TYPE_CHECKING:
@@ -23,10 +30,31 @@ else:
     asyncio = Lazy("asyncio")
 
 
-__all__ = ["AHEAD", "call_in_thread", "stream_in_thread"]
+__all__ = ["AHEAD", "GIVEN_UP", "call_in_thread", "given_up", "giving_up", "stream_in_thread"]
 
 AHEAD = 32  # chunks a thread may be ahead of a paused consumer
+GIVEN_UP = "given up"  # of a cancellation: its message
 _END = object()
+_closing: ContextVar[bool] = ContextVar("headrace_giving_up", default=False)
+
+
+def given_up(cause: BaseException | None) -> bool:
+    """Whether work that ends with `cause` is given up for its slowness: by a cancellation with
+    `GIVEN_UP`, or closed inside of `giving_up`."""
+    return _closing.get() or (cause is not None and GIVEN_UP in cause.args)
+
+
+@contextmanager
+def giving_up(really: bool) -> Iterator[None]:
+    """Around the closing of streams, which hear of it as GeneratorExit only."""
+    if not really:
+        yield
+        return
+    token = _closing.set(True)
+    try:
+        yield
+    finally:
+        _closing.reset(token)
 
 
 class _Finish:
@@ -42,19 +70,30 @@ class _Finish:
     def settle(self) -> None:
         """Called in the loop, once."""
         self._over = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
-    async def wait(self) -> None:
+    async def wait(self, cause: BaseException | None = None) -> None:
+        """`cause`: what the thread is given up for, if anything; see the module's head."""
         cancelled: asyncio.CancelledError | None = None
+        until = self._loop.time() + GRACE if given_up(cause) else None
         while not self._over:
             self._waiter = self._loop.create_future()
+            if until is not None:
+                if self._loop.time() >= until:
+                    said = f"A blocked thread did not come back within {GRACE:g} s of being given"
+                    warnings.warn(f"{said} up: it still runs.", HeadraceWarning, stacklevel=2)
+                    break
+                self._loop.call_at(until, self._wake)
             try:
                 await self._waiter
             except asyncio.CancelledError as error:
                 cancelled = error
         if cancelled is not None:
             raise cancelled
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class _Box:
@@ -74,13 +113,19 @@ class _Box:
             first = len(self._waiting) == 1
         loop = self._loop()
         if first and loop is not None:
-            loop.call_soon_threadsafe(self._emptied)
+            _tell(loop, self._emptied)
 
     def _emptied(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for settle in waiting:
             settle()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """From a thread; a loop that was closed meanwhile has given the thread up."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call)
 
 
 _boxes: WeakKeyDictionary[asyncio.AbstractEventLoop, _Box] = WeakKeyDictionary()
@@ -90,7 +135,7 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
     """`function(*args, **kwargs)` in a worker thread, in a copy of this context."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Any] = loop.create_future()
-    finish = _Finish(loop)
+    finish, breaks = _Finish(loop), Breaks()
     box = _boxes.get(loop)
     if box is None:
         box = _boxes[loop] = _Box(loop)
@@ -106,6 +151,7 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
 
     def job() -> None:
         result, failure = None, None
+        breaks.here()
         try:
             result = function(*args, **kwargs)
         except StopIteration as error:  # a future refuses to carry it
@@ -118,8 +164,9 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
     _threads.submit(job, awaited=True)
     try:
         return await outcome
-    except asyncio.CancelledError:
-        await finish.wait()
+    except asyncio.CancelledError as error:
+        breaks.fire()
+        await finish.wait(error)
         raise
 
 
@@ -129,7 +176,7 @@ class _Pipe:
     def __init__(self, loop: asyncio.AbstractEventLoop, opener: Callable[[Any], Iterator[Any]]):
         self.loop = loop
         self.opener = opener
-        self.finish = _Finish(loop)
+        self.finish, self.breaks = _Finish(loop), Breaks()
         self.outputs: deque[Any] = deque()
         self.room = threading.Event()
         self.failure: BaseException | None = None
@@ -141,6 +188,7 @@ class _Pipe:
     # ---- thread side
 
     def work(self, source: Any) -> None:
+        self.breaks.here()
         try:
             stream = self.opener(source)
             try:
@@ -158,7 +206,7 @@ class _Pipe:
         except BaseException as error:
             self.failure = error
         self.over = True
-        self.loop.call_soon_threadsafe(self._ended)
+        _tell(self.loop, self._ended)
 
     def _wait_for_room(self) -> None:
         self.room.clear()
@@ -168,7 +216,7 @@ class _Pipe:
     def _nudge(self) -> None:
         if self.waiting:
             self.waiting = False
-            self.loop.call_soon_threadsafe(self.wake)
+            _tell(self.loop, self.wake)
 
     def inputs(self) -> Iterator[Any]:
         """The async source, pulled only while this thread asks."""
@@ -207,11 +255,13 @@ class _Pipe:
         self._answer.append((chunk, error))
         self._answered.release()
 
-    async def stop(self) -> None:
+    async def stop(self, cause: BaseException | None) -> None:
         self.stopped = True
         self.room.set()
         self._answered.release()
-        await self.finish.wait()
+        if cause is not None:
+            self.breaks.fire()
+        await self.finish.wait(cause)
 
 
 async def stream_in_thread(
@@ -227,6 +277,7 @@ async def stream_in_thread(
     upstream = source.__aiter__()
     _threads.submit(lambda: pipe.work(given), awaited=True)
     outputs = pipe.outputs
+    cause: BaseException | None = None
     try:
         while True:
             while outputs:
@@ -241,8 +292,11 @@ async def stream_in_thread(
                 break
             else:
                 await pipe.changed()
+    except BaseException as error:
+        cause = error
+        raise
     finally:
-        await pipe.stop()
+        await pipe.stop(cause)
     if pipe.failure is not None:
         raise pipe.failure
 

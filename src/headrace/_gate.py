@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ._lazy import Lazy
+from ._threads import breakable
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 else:
     asyncio = Lazy("asyncio")
 
-__all__ = ["Gate", "alane", "alent", "lane", "lent"]
+__all__ = ["Gate", "alane", "alent", "hand_over", "held", "lane", "lent"]
 
 
 class Gate(int):
@@ -64,18 +65,28 @@ class Gate(int):
         ready.acquire()
         wanted = [True]
 
-        def wake() -> bool:
-            ready.release()
+        def wake() -> bool:  # called under the lock
+            if wanted[0]:
+                ready.release()
             return wanted[0]
+
+        def give_up() -> None:
+            with self._lock:
+                if ready.locked():  # else it has been handed over, and is given back soon
+                    wanted[0] = False
+                    ready.release()
 
         if self._take(wake):
             return
+        got = False
         try:
-            ready.acquire()
+            with breakable(give_up):
+                ready.acquire()
+                got = wanted[0]
         except BaseException:  # Ctrl-C while waiting: a permit handed over now goes on to the next
             with self._lock:
                 wanted[0] = False
-                handed = not ready.locked()
+                handed = got or not ready.locked()
             if handed:
                 self.release()
             raise
@@ -133,6 +144,16 @@ class _Permit:
 
 
 _lane: ContextVar[_Permit | None] = ContextVar("headrace_lane", default=None)
+
+
+def held() -> _Permit | None:
+    """The permit of the lane that this is."""
+    return _lane.get()
+
+
+def hand_over(permit: _Permit | None) -> None:
+    """Work here, from now on, under the permit of the lane that waits for it meanwhile."""
+    _lane.set(permit)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 from ._gate import lent
 from ._sync import abandon, close_streams, fold_source, open_step, value_step
+from ._threads import pause
 from .errors import HeadraceError
 from .flow import (
     EMPTY,
@@ -210,7 +211,7 @@ def next_command(plan: Any, outcome: Outcome | None) -> Any:
 def _open_command(
     self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any], told: list[Any]
 ) -> Iterator[Any]:
-    held = run.whole and self._restarts  # only the whole is wanted, so nothing is lost
+    held = command.held or (run.whole and self._restarts)  # or only the whole is wanted
     if held:
         given.fill()
     below = run.configured(command.config, over=True) if command.config else run
@@ -231,7 +232,7 @@ def _open_command(
 def _execute(self: Any, command: Any, given: Replay, run: Run, kw: Mapping[str, Any]) -> Outcome:
     if type(command) is Sleep:
         with lent(run.gate):  # somebody else may work meanwhile
-            time.sleep(command.seconds)
+            pause(command.seconds, time.sleep)
         return Outcome()
     if type(command) is Read:
         return Outcome(fold_source(given.again()))

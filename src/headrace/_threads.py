@@ -6,16 +6,19 @@ No bound of its own (a bounded pool deadlocks when jobs wait for jobs); what bou
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from threading import get_ident
 
-__all__ = ["Signal", "busy", "context_here", "submit", "waiting"]
+__all__ = ["GRACE", "Breaks", "LeftError", "Signal", "breakable", "busy", "context_here", "pause",
+           "submit", "waiting"]  # fmt: skip
 
+GRACE = 1.0  # seconds for a blocked thread to come back when its work is given up
 _LOOK = 0.5  # seconds until a waiting thread looks whether there was a signal
 _LARGE = 100_000  # ThreadPoolExecutor wants a number; threads are only made when none is idle
 _lock = threading.Lock()
@@ -107,3 +110,80 @@ def submit(job: Callable[[], None], *, awaited: bool = False) -> None:
                 _busy -= 1
 
     pool.submit(run)
+
+
+# ------------------------------------------------------------------ breaking off
+
+
+class LeftError(BaseException):
+    """Raised in a thread whose work nobody wants any more, up to where it began."""
+
+
+class Breaks:
+    """What work that runs elsewhere may be broken off by, in the middle of a wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: list[Callable[[], None]] = []
+        self.fired = False
+
+    def here(self) -> None:
+        """From now on, in this context, `breakable` code belongs to this work."""
+        _breaks.set(self)
+
+    def add(self, call: Callable[[], None]) -> None:
+        with self._lock:
+            if self.fired:
+                raise LeftError
+            self._calls.append(call)
+
+    def drop(self, call: Callable[[], None]) -> None:
+        with self._lock:
+            self._calls.remove(call)
+
+    def fire(self) -> None:
+        """Break off, from any thread: what waits now, and whatever would wait from now on."""
+        with self._lock:
+            self.fired = True
+            calls = self._calls[::-1]
+        for call in calls:
+            try:
+                call()
+            except Exception:  # it is awaited as what cannot be broken off is
+                logging.getLogger("headrace").warning("%r could not break off", call, exc_info=True)
+
+
+_breaks: ContextVar[Breaks | None] = ContextVar("headrace_breaks", default=None)
+
+
+@contextmanager
+def breakable(call: Callable[[], None]) -> Iterator[None]:
+    """Around what blocks: where its work is given up, `call` is called, in another thread, and must
+    make it return or raise soon (by shutting a connection down, by setting an event). What it
+    returns or raises then is of no interest: the block ends with `LeftError`. A generator may yield
+    inside the block."""
+    breaks = _breaks.get()
+    if breaks is None:
+        yield
+        return
+    breaks.add(call)
+    try:
+        yield
+    except Exception as error:
+        if breaks.fired:
+            raise LeftError from error
+        raise
+    finally:
+        breaks.drop(call)
+    if breaks.fired:
+        raise LeftError
+
+
+def pause(seconds: float, sleep: Callable[[float], None]) -> None:
+    """`sleep(seconds)`; where this is work that may be broken off, a wait that ends then."""
+    if _breaks.get() is None:
+        sleep(seconds)
+        return
+    broken = Signal()
+    with breakable(broken.set):
+        broken.wait(seconds)

@@ -12,11 +12,26 @@
     │   └── JsonDepthError(RecursionError)   its containers are nested too deep
     ├── EventTooLongError(ValueError)      a server-sent event is longer than was agreed
     ├── XmlSyntaxError(ValueError)         a text is not XML, or XML that is refused: where, and why
-    ├── ContextLengthError(ValueError)     the prompt is longer than the model's context
-    ├── IncompleteStream                   a stream ended without its terminal signal
+    ├── Timeout(TimeoutError)              a stream kept its consumer waiting longer than agreed
     ├── SlowConsumerError(RuntimeError)    a consumer of a live run was too slow, as was agreed
-    ├── ModelError(RuntimeError)           a model failed at a request that was in order
-    │   └── ModelRefusalError              it declined; an OutputParserException as well
+    ├── CircuitOpenError(RuntimeError)     not called: it has failed too often of late
+    ├── ModelError(RuntimeError)           a model, or what serves it, gave no proper answer
+    │   ├── ModelRefusalError              it declined; an OutputParserException as well
+    │   └── ProviderError                  what came from a provider, or did not; see its fields
+    │       ├── AuthenticationError(PermissionError)    no key, or one that is not accepted (401)
+    │       ├── PermissionDeniedError(PermissionError)  the key may not do this (403)
+    │       ├── NotFoundError(LookupError)     no such model, deployment or address (404)
+    │       ├── BadRequestError(ValueError)    the request is refused as it stands (other 4xx)
+    │       │   ├── ContextLengthError         the prompt is longer than the model's context
+    │       │   └── ContentFilterError         a filter stopped the prompt or the answer
+    │       ├── RateLimitError                 too many requests or tokens, or no credit (429)
+    │       ├── ServerError                    the provider failed (5xx)
+    │       │   ├── OverloadedError            it has no capacity just now (503, 529)
+    │       │   └── GatewayTimeout             it gave up waiting for itself (408, 504); a Timeout
+    │       ├── ConnectionError(ConnectionError)  no connection, or it broke before an answer
+    │       │   └── ConnectionTimeout          it took longer than the model's `timeout`; a Timeout
+    │       ├── StreamError                    the provider reported an error inside the stream
+    │       └── IncompleteStream               the stream ended without its terminal signal
     ├── TracerException(LookupError)       a tracer is told of a run that it does not know
     └── WeightsError(OSError)              a model's weights are missing, damaged or out of reach
 
@@ -29,13 +44,21 @@ a sentence that names the offending value and says what to do about it. This fil
 
 from __future__ import annotations
 
-from typing import Any
+import builtins
+from typing import Any, ClassVar
 
 __all__ = [
     "AsyncOnlyError",
+    "AuthenticationError",
+    "BadRequestError",
+    "CircuitOpenError",
     "ConfigError",
+    "ConnectionError",
+    "ConnectionTimeout",
+    "ContentFilterError",
     "ContextLengthError",
     "EventTooLongError",
+    "GatewayTimeout",
     "HeadraceError",
     "HeadraceWarning",
     "IncompleteStream",
@@ -47,9 +70,17 @@ __all__ = [
     "ModelError",
     "ModelRefusalError",
     "NoRunWarning",
+    "NotFoundError",
     "OutputParserException",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "ProviderError",
+    "RateLimitError",
     "RecursionLimitError",
+    "ServerError",
     "SlowConsumerError",
+    "StreamError",
+    "Timeout",
     "TracerException",
     "WeightsError",
     "XmlSyntaxError",
@@ -206,44 +237,6 @@ class EventTooLongError(HeadraceError, ValueError):
         return _rebuild, (type(self), (self.limit,), dict(self.__dict__), self.args)
 
 
-class ContextLengthError(HeadraceError, ValueError):
-    """The prompt does not fit the model's context.
-
-    Args:
-        prompt_tokens: length of the prompt, in tokens.
-        context_tokens: size of the context, in tokens.
-        message: a sentence in place of the standard one.
-    """
-
-    def __init__(self, prompt_tokens: int, context_tokens: int, message: str | None = None) -> None:
-        self.prompt_tokens = prompt_tokens
-        self.context_tokens = context_tokens
-        super().__init__(
-            message
-            or f"The prompt has {prompt_tokens} tokens and the model's context holds "
-            f"{context_tokens}: shorten the prompt or open the model with a larger context."
-        )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        first = (self.prompt_tokens, self.context_tokens)
-        return _rebuild, (type(self), first, dict(self.__dict__), self.args)
-
-
-class IncompleteStream(HeadraceError):
-    """A stream ended without its terminal signal; what had arrived is in `partial`.
-
-    Args:
-        message: what ended, and how.
-        partial: the merge of the chunks that did arrive, or None.
-    """
-
-    def __init__(
-        self, message: str = "The stream ended before its end.", partial: Any = None
-    ) -> None:
-        super().__init__(message)
-        self.partial = partial
-
-
 class SlowConsumerError(HeadraceError, RuntimeError):
     """A consumer of a live run with `policy="disconnect"` let too many items wait.
 
@@ -261,6 +254,44 @@ class SlowConsumerError(HeadraceError, RuntimeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), (self.limit,), dict(self.__dict__), self.args)
+
+
+class Timeout(HeadraceError, builtins.TimeoutError):
+    """A stream, or an answer, kept its consumer waiting longer than was agreed.
+
+    Args:
+        message: the sentence.
+        which: the limit that fired: "first_chunk", "idle" or "total"; "connect" or "read" where
+            it was the connection's own.
+        seconds: that limit; None where it is not known.
+        partial: the merge of what had come, or None.
+    """
+
+    def __init__(
+        self,
+        message: str = "It took too long.",
+        *,
+        which: str = "total",
+        seconds: float | None = None,
+        partial: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.which = which
+        self.seconds = seconds
+        self.partial = partial
+
+
+class CircuitOpenError(HeadraceError, RuntimeError):
+    """A call was not made, because those before it failed; see `circuit_breaker`.
+
+    Args:
+        message: the sentence.
+        retry_after: when the next call may be tried, in seconds from now.
+    """
+
+    def __init__(self, message: str = "The circuit is open.", *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ModelError(HeadraceError, RuntimeError):
@@ -292,6 +323,162 @@ class ModelRefusalError(ModelError, OutputParserException):
         said = f": {refusal['refusal']}" if refusal.get("refusal") else ""
         told = f"Model refused to produce the requested output{kind}{said}"
         return cls(told, raw_message=raw_message)
+
+
+class ProviderError(ModelError):
+    """What a provider answered instead of an answer, or that nothing came at all.
+
+    The provider's SDK's own exception, where there is one, is the `__cause__`.
+
+    Args:
+        message: the sentence, which names provider and status, and quotes the provider.
+        partial: the merge of the chunks that had arrived, or None.
+        provider: e.g. "openai"; None where the stream is no provider's.
+        status: the HTTP status; None where no answer came. Inside a stream: what the error
+            event says, else the status of the stream, 200.
+        request_id: the provider's name for the request, which its support asks for.
+        provider_message: what the provider said, word for word.
+        code: the provider's code or type of the error, e.g. "context_length_exceeded".
+        retry_after: seconds after which the provider wants to be asked again; None: it did not say.
+    """
+
+    _standard: ClassVar[str] = "The provider gave no answer."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        partial: Any = None,
+        *,
+        provider: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        provider_message: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message or self._standard)
+        self.partial = partial
+        self.provider = provider
+        self.status = status
+        self.request_id = request_id
+        self.provider_message = provider_message
+        self.code = code
+        self.retry_after = retry_after
+
+
+class AuthenticationError(ProviderError, PermissionError):
+    """There is no key, or one that the provider does not accept."""
+
+
+class PermissionDeniedError(ProviderError, PermissionError):
+    """The key is known, and may not do this."""
+
+
+class NotFoundError(ProviderError, LookupError):
+    """The provider has no such model, deployment or address."""
+
+
+class BadRequestError(ProviderError, ValueError):
+    """The provider refuses the request as it stands: asking again would change nothing."""
+
+
+class ContextLengthError(BadRequestError):
+    """The prompt does not fit the model's context.
+
+    Args:
+        prompt_tokens: length of the prompt, in tokens; None where the provider does not say.
+        context_tokens: size of the context, in tokens; None likewise.
+        message: a sentence in place of the standard one.
+        facts: as of every `ProviderError`.
+    """
+
+    def __init__(
+        self,
+        prompt_tokens: int | None = None,
+        context_tokens: int | None = None,
+        message: str | None = None,
+        **facts: Any,
+    ) -> None:
+        has = "is too long" if prompt_tokens is None else f"has {prompt_tokens} tokens"
+        holds = "" if context_tokens is None else f" and the model's context holds {context_tokens}"
+        super().__init__(
+            message
+            or f"The prompt {has}{holds}: shorten the prompt or open the model with a larger "
+            "context.",
+            **facts,
+        )
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        first = (self.prompt_tokens, self.context_tokens)
+        return _rebuild, (type(self), first, dict(self.__dict__), self.args)
+
+
+class ContentFilterError(BadRequestError):
+    """A filter of the provider's stopped the prompt, or the answer."""
+
+
+class RateLimitError(ProviderError):
+    """Too many requests or tokens for the account, or its credit is used up; see `retry_after`."""
+
+
+class ServerError(ProviderError):
+    """The provider failed at a request that was in order."""
+
+
+class OverloadedError(ServerError):
+    """The provider has no capacity just now."""
+
+
+class GatewayTimeout(ServerError, Timeout):
+    """The provider, or what stands before it, gave up waiting for the model.
+
+    Args:
+        message, partial, facts: as of every `ProviderError`; `which` is "read".
+    """
+
+    def __init__(self, message: str | None = None, partial: Any = None, **facts: Any) -> None:
+        ProviderError.__init__(self, message, partial, **facts)
+        self.which = "read"
+        self.seconds = None
+
+
+class ConnectionError(ProviderError, builtins.ConnectionError):
+    """The provider could not be reached, or the connection broke before its answer."""
+
+
+class ConnectionTimeout(ConnectionError, Timeout):
+    """Connecting, or waiting for the provider's answer, took longer than the model's `timeout`.
+
+    Args:
+        message, partial, facts: as of every `ProviderError`.
+        which: "connect" or "read".
+        seconds: the limit; None where it is not known.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        partial: Any = None,
+        *,
+        which: str = "read",
+        seconds: float | None = None,
+        **facts: Any,
+    ) -> None:
+        ProviderError.__init__(self, message, partial, **facts)
+        self.which = which
+        self.seconds = seconds
+
+
+class StreamError(ProviderError):
+    """The provider reported an error in the middle of its stream; what had come is `partial`."""
+
+
+class IncompleteStream(ProviderError):
+    """A stream ended without its terminal signal; what had arrived is in `partial`."""
+
+    _standard: ClassVar[str] = "The stream ended before its end."
 
 
 class WeightsError(HeadraceError, OSError):

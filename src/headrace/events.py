@@ -1,8 +1,9 @@
 """The closed union of what a run can report; nothing else defines an event.
 
 A run reports `RunStarted`, any number of `RunChunk`, then exactly one of `RunEnded`, `RunFailed`,
-`RunCancelled`; in between perhaps `RunRetried` and `CustomEvent`. The content blocks of a chat
-model's answer (`BlockStarted`, `BlockDelta`, `BlockEnded`) are made of its chunks by a machine.
+`RunCancelled`; in between perhaps `RunRetried`, `StreamReset` and `CustomEvent`. The content blocks
+of a chat model's answer (`BlockStarted`, `BlockDelta`, `BlockEnded`) are made of its chunks by a
+machine.
 Events are slotted values built only where somebody takes them (contract *Bus* of the design): each
 carries `seq` (one order for the whole tree of a root run; what branches in threads tell at the same
 moment may arrive in another), `run` (who reports) and `time` (monotonic seconds). `kind` tells the
@@ -16,9 +17,11 @@ from time import monotonic
 from typing import Any, ClassVar, Protocol, TypeAlias, get_args
 from uuid import UUID
 
+from .values import Value
+
 __all__ = ["EVENTS", "BlockDelta", "BlockEnded", "BlockStarted", "CustomEvent", "Event", "Observer",
-           "RunCancelled", "RunChunk", "RunEnded", "RunFailed", "RunInfo", "RunRetried",
-           "RunStarted", "Takes"]  # fmt: skip
+           "Reset", "RunCancelled", "RunChunk", "RunEnded", "RunFailed", "RunInfo", "RunRetried",
+           "RunStarted", "StreamReset", "Takes"]  # fmt: skip
 
 
 class RunInfo(Protocol):
@@ -150,6 +153,41 @@ class RunRetried(_Event):
         self.delay = delay
 
 
+class StreamReset(_Event):
+    """A stream begins anew: what try number `attempt` (from 1) gave, before it failed with `error`,
+    is to be discarded, in this run and in those below it. `discarded`: how many chunks of this run
+    that are; 0 where they were held back, so that nobody but those who watch the runs below saw
+    them."""
+
+    __slots__ = ("attempt", "discarded", "error")
+    kind = "reset"
+
+    def __init__(
+        self, run: RunInfo, seq: int, attempt: int, error: BaseException, discarded: int
+    ) -> None:
+        super().__init__(run, seq)
+        self.attempt = attempt
+        self.error = error
+        self.discarded = discarded
+
+
+class Reset(Value):
+    """No event, but a chunk, in a stream with `resets=True`: discard all chunks before this one, a
+    new try begins.
+
+    `merge` of a stream's chunks does so by itself. `attempt`: the number of the try that failed,
+    from 1; `error`: its exception; `discarded`: how many chunks it had given.
+    """
+
+    __slots__ = ("attempt", "discarded", "error")
+    _shown = ("attempt", "error", "discarded")
+
+    def __init__(self, attempt: int, error: BaseException, discarded: int) -> None:
+        self.attempt = attempt
+        self.error = error
+        self.discarded = discarded
+
+
 class _Block(_Event):
     """`index`: the block's place in the answer, from 0; `block`: a content block."""
 
@@ -193,6 +231,7 @@ Event: TypeAlias = (
     | RunFailed
     | RunCancelled
     | RunRetried
+    | StreamReset
     | CustomEvent
     | BlockStarted
     | BlockDelta

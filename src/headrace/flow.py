@@ -344,13 +344,15 @@ class Branch(NamedTuple):
 
 class Forward(NamedTuple):
     """Hand on a child's stream (in `invoke`: make its value the plan's value). With `keep`, a list
-    of the plan's own, the chunks handed on are also put there, one by one."""
+    of the plan's own, the chunks handed on are also put there, one by one. `held`: none is handed
+    on before the child has ended well."""
 
     node: Any
     tag: str | None = None
     config: Mapping[str, Any] | None = None
     value: Any = ...  # `...`: the plan's own input, from its start
     keep: list[Any] | None = None
+    held: bool = False
 
 
 class Collect(NamedTuple):

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._lazy import Lazy
+from ._threads import breakable, pause
 from .errors import ConfigError
 from .messages import BaseMessage
 
@@ -55,6 +56,9 @@ class BaseRateLimiter(ABC):
     def settle(self, estimated: int, used: int) -> None:  # noqa: B027 - may do nothing
         """Told after a call for which `estimated` tokens were taken how many it used."""
 
+    def release(self) -> None:  # noqa: B027 - may do nothing
+        """Told, once for each call that was granted, that the call has ended, however it did."""
+
 
 class Clock(Protocol):
     """What a limiter reads the time from and sleeps by, all in seconds."""
@@ -69,13 +73,13 @@ class _RealClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        pause(seconds, time.sleep)
 
     async def asleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
-class _Place:
+class Place:
     """One's place in the queue."""
 
     __slots__ = ("_wake", "loop")
@@ -109,7 +113,7 @@ class _Queue(BaseRateLimiter):
         self._clock = clock or _RealClock()
         # Reentrant: a task that is collected as garbage leaves the queue at any moment.
         self._lock = threading.RLock()
-        self._waiting: deque[_Place] = deque()  # the first one sleeps for its share
+        self._waiting: deque[Place] = deque()  # the first one sleeps for its share
 
     @abstractmethod
     def _missing(self, tokens: int) -> float:
@@ -128,7 +132,7 @@ class _Queue(BaseRateLimiter):
 
     # ------------------------------------------------------------- the queue
 
-    def _join(self, place: _Place, tokens: int) -> bool:
+    def _join(self, place: Place, tokens: int) -> bool:
         """Take a token at once (True), or a place in the queue; its first place wakes at once."""
         with self._lock:
             if self._taken(tokens):
@@ -138,7 +142,7 @@ class _Queue(BaseRateLimiter):
                 place.wake()
             return False
 
-    def _leave(self, place: _Place) -> None:
+    def _leave(self, place: Place) -> None:
         """Served, or given up: if that was the first place, it is the next one's turn."""
         with self._lock:
             if self._waiting and self._waiting[0] is place:
@@ -165,12 +169,13 @@ class _Queue(BaseRateLimiter):
             with self._lock:
                 return self._taken(tokens)
         ready = threading.Event()
-        place = _Place(ready.set)
+        place = Place(ready.set)
         if self._join(place, tokens):
             return True
         try:
-            while not ready.wait(self._patience()):
-                self._look()
+            with breakable(ready.set):
+                while not ready.wait(self._patience()):
+                    self._look()
             while missing := self._turn(tokens):
                 self._clock.sleep(missing)
         finally:
@@ -188,7 +193,7 @@ class _Queue(BaseRateLimiter):
             if not ready.done():
                 ready.set_result(None)
 
-        place = _Place(lambda: loop.call_soon_threadsafe(now), loop)
+        place = Place(lambda: loop.call_soon_threadsafe(now), loop)
         if self._join(place, tokens):
             return True
         try:

@@ -1,11 +1,12 @@
-"""The four shapes a component can have. Logic is written once, without colour; the drivers run it.
+"""The shapes a component can have. Logic is written once, without colour; the drivers run it.
 
-| shape  | you write                                 | for                                       |
-|--------|-------------------------------------------|-------------------------------------------|
-| `Each` | `_step(x) -> y`                           | one chunk in, one out                     |
-| `Op`   | `_start(fold)`, a machine (feed, finish)  | one in, many out, with memory             |
-| `Plan` | `_plan(run, kw)`, a generator of commands | order and failure policy                  |
-| `Leaf` | `_open`, `_aopen`, `_value`, `_avalue`    | user code, models, transports: what waits |
+| shape     | you write                                 | for                                      |
+|-----------|-------------------------------------------|------------------------------------------|
+| `Each`    | `_step(x) -> y`                           | one chunk in, one out                    |
+| `Op`      | `_start(fold)`, a machine (feed, finish)  | one in, many out, with memory            |
+| `Plan`    | `_plan(run, kw)`, a generator of commands | order and failure policy                 |
+| `Contest` | `_terms()`, who runs and until when       | parts against time or each other         |
+| `Leaf`    | `_open`, `_aopen`, `_value`, `_avalue`    | user code, models, transports: all waits |
 
 Every node answers the four questions of the drivers: `_open`/`_aopen` (a source to a stream,
 nothing pulled yet) and `_value`/`_avalue` (a value to a value). The `_in_…` twins are what a
@@ -26,7 +27,8 @@ from collections.abc import (
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
-from . import _async, _async_plan, _sync, _sync_plan
+from . import _async, _async_plan, _async_race, _sync, _sync_plan, _sync_race
+from ._terms import Terms
 from .flow import Command, Late, Machine, Outcome, Stepped, Tapped, Whole, fold_chunks
 from .run import Run
 
@@ -246,6 +248,34 @@ class Plan(Node):
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
         return await _async_plan.value_plan(self, value, run, kw)
+
+
+class Contest(Node):
+    """Parts that run against time, or against each other: `_terms` says who, and until when.
+
+    `_pieces`: its value is the fold of its stream, not one whole answer of a part.
+    """
+
+    _pieces = False
+
+    def _terms(self) -> Terms:
+        raise NotImplementedError
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        told = [self._fold]
+        return Late(_sync_race.compete(self, source, run, kw, told), told)
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        told = [self._fold]
+        return Late(_async_race.compete(self, source, run, kw, told), told)
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        by = _sync.value_by_fold if self._pieces else _sync_race.value_contest
+        return by(self, value, run, kw)
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
+        by = _async.value_by_fold if self._pieces else _async_race.value_contest
+        return await by(self, value, run, kw)
 
 
 class Leaf(Node):

@@ -108,7 +108,7 @@ class SseDecoder:
         if self._cr:
             text = text.removeprefix("\n")
         self._cr = text.endswith("\r")
-        *lines, rest = _LINE_END.split(text)
+        *lines, rest = _LINE_END.split(text) if "\r" in text else text.split("\n")
         events: list[ServerSentEvent] = []
         for line in lines:
             self._spend(len(line) + 1)
@@ -116,7 +116,10 @@ class SseDecoder:
                 line = "".join([*self._line, line])
                 self._line.clear()
             if line:
-                self._field(line)
+                if line.startswith("data: "):  # most lines by far
+                    self._data.append(line[6:])
+                else:
+                    self._field(line)
                 continue
             if self._data:
                 data = "\n".join(self._data)

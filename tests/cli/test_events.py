@@ -38,6 +38,7 @@ from headrace.events import (
     RunFailed,
     RunRetried,
     RunStarted,
+    StreamReset,
 )
 from headrace.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from headrace.outputs import GenerationChunk
@@ -354,6 +355,34 @@ def test_a_retry_that_is_reported():
     ]
 
 
+def test_a_stream_that_starts_over():
+    """What it has said is void, and no longer shown; a retry is told of once."""
+    run, error = FakeRun("run"), ValueError("no")
+    tree = fed([RunStarted(run, 0, 1), RunChunk(run, 1, "void")])
+    tree.feed(RunRetried(run, 2, 1, error, 0.5))
+    [news] = tree.feed(StreamReset(run, 3, 1, error, 1))
+    assert news.note == "try 1 failed: ValueError: no · next in 500 ms · ↺ 1 chunk discarded"
+    assert not news.said
+    tree.feed(RunChunk(run, 4, "void as well"))
+    tree.feed(RunRetried(run, 5, 2, other := ValueError("again"), 0.0))
+    assert tree.feed(StreamReset(run, 6, 2, other, 0)) == ()  # held back: nothing was out
+    tree.feed(RunChunk(run, 7, "good"))
+    assert picture(tree.roots) == ["run running | good | try 2 failed: ValueError: again"]
+
+
+def test_a_fallback_that_starts_over():
+    run = FakeRun("run")
+    child, error = FakeRun("child", run), ValueError("no")
+    tree = fed([RunStarted(run, 0, 1), RunStarted(child, 1, 1), RunFailed(child, 2, error, None)])
+    assert len(tree.feed(StreamReset(run, 3, 1, error, 12))) == 1
+    assert picture(tree.roots) == [
+        "run running | try 1 failed · ↺ 12 chunks discarded",
+        "  child retried | ValueError: no",
+    ]
+    [line, *_] = view(tree, ascii_only=True).final(60)
+    assert line.plain.isascii()
+
+
 def test_what_never_ended_counts_as_cancelled():
     root = FakeRun("root")
     child, other = FakeRun("child", root), FakeRun("other", root)
@@ -372,6 +401,7 @@ def test_events_of_runs_that_were_never_begun_are_left_alone():
         RunFailed(run, 2, ValueError(), None),
         RunCancelled(run, 3, None),
         RunRetried(run, 4, 1, ValueError(), 0.0),
+        StreamReset(run, 5, 1, ValueError(), 3),
     )
     assert fed(events).count == 0
 

@@ -423,3 +423,47 @@ def test_blocks_that_are_not_as_documented_are_kept(
     assert all(isinstance(block, dict) for block in blocks)
     assert len(blocks) >= len(content)
     assert message.content == before
+
+
+VENDORS = (
+    "anthropic", "azure", "bedrock", "bedrock_converse", "cohere", "google_genai",
+    "google_vertexai", "groq", "mistral", "openai",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("provider", VENDORS)
+def test_blocks_that_are_standard_already_pass_as_they_are(provider: str) -> None:
+    citation = {"type": "citation", "url": "https://a.example", "extras": {"index": 1}}
+    other = {"type": "non_standard_annotation", "value": {"type": "file_path"}}
+    content: list[Any] = [
+        {"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "s"}, "index": 0},
+        {"type": "text", "text": "Hello", "annotations": [citation, other], "index": 1},
+        {"type": "text", "text": "you", "extras": {"signature": "t"}, "index": 2},
+        {"type": "image", "base64": "aGk=", "mime_type": "image/png", "index": 3},
+        {"type": "audio", "base64": "aGk=", "mime_type": "audio/wav", "index": 4},
+        {"type": "video", "url": "https://a.example/v", "index": 5},
+        {"type": "file", "file_id": "f", "index": 6},
+        {"type": "server_tool_call", "id": "1", "name": "web_search", "args": {}, "index": 7},
+        {"type": "server_tool_result", "tool_call_id": "1", "status": "success", "index": 8},
+        {"type": "non_standard", "value": {"type": "compaction"}, "index": 9},
+        {"type": "refusal", "refusal": "No.", "index": 10},
+    ]
+    facts = {"model_provider": provider}
+    call = {"name": "add", "args": {"a": 1}, "id": "c"}
+    message = hr.AIMessage(content, tool_calls=[call], response_metadata=facts)
+    assert message.content_blocks == [*content, {"type": "tool_call", **call}]
+    for block in content:
+        if block["type"] not in ("text", "refusal"):
+            assert hr.AIMessage([block], response_metadata=facts).content_blocks == [block]
+    cited = hr.AIMessage([content[1]], response_metadata=facts)
+    assert cited.content_blocks == [content[1]]
+
+
+@pytest.mark.parametrize("provider", ("anthropic", "openai", "google_genai"))
+def test_a_standard_block_passes_among_a_vendors_own(provider: str) -> None:
+    own = {"type": "something_new", "value": 1}
+    image = {"type": "image", "url": "https://a.example/i"}
+    cited = {"type": "text", "text": "Hi", "annotations": [{"type": "citation", "title": "T"}]}
+    facts = {"model_provider": provider}
+    blocks = hr.AIMessage([own, image, cited], response_metadata=facts).content_blocks
+    assert blocks == [{"type": "non_standard", "value": own}, image, cited]

@@ -10,10 +10,22 @@ from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any
 
+import anthropic
+import groq
 import langchain_core
+import langchain_core.exceptions
+import openai
 import pytest
+from pydantic import ValidationError
 
 from docs.pages import ROOT
+from headrace import errors, providers
+from headrace.documents import Document
+from headrace.embeddings import DeterministicFakeEmbedding
+from headrace.providers import ChatGoogleGenerativeAI, ChatOpenAI, OpenAIEmbeddings
+from headrace.providers._base.errors import Fault, provider_error, unreachable
+from headrace.tools import Tool, convert_to_openai_tool
+from headrace.vectorstores import InMemoryVectorStore
 
 PAGE = ROOT / "docs" / "from-langchain.md"
 _ROW = re.compile(r"^\| `(langchain_core[\w.]+)` \| `(headrace[\w.]+)` \| (.+) \|$", re.MULTILINE)
@@ -95,7 +107,7 @@ def test_what_a_row_names_is_there(old: str, new: str, names: list[str]) -> None
 
 
 def test_the_rule_above_the_table() -> None:
-    """The two `sed` lines of the page, as Python."""
+    """The `sed` lines of the page, as Python."""
     text = (
         "from langchain_core.runnables.base import Runnable\n"
         "from langchain_core.prompts import PromptTemplate\n"
@@ -103,6 +115,9 @@ def test_the_rule_above_the_table() -> None:
         "from langchain_core.utils.function_calling import convert_to_openai_tool\n"
         "from langchain_core.utils.json_schema import dereference_refs\n"
         "from langchain_core.runnables.graph import Graph\n"
+        "from langchain_openai import ChatOpenAI\n"
+        "from langchain_google_vertexai.chat_models import ChatVertexAI\n"
+        "from langchain.chat_models import init_chat_model\n"
     )
     for pattern, new in sed_lines(PAGE.read_text(encoding="utf-8")):
         text = re.sub(pattern, new, text)
@@ -113,10 +128,113 @@ def test_the_rule_above_the_table() -> None:
         "from headrace.tools import convert_to_openai_tool\n"
         "from headrace.tools import dereference_refs\n"
         "from headrace.runnables.graph import Graph\n"
+        "from headrace.providers import ChatOpenAI\n"
+        "from headrace.providers import ChatVertexAI\n"
+        "from headrace.language_models import init_chat_model\n"
     )
     space: dict[str, Any] = {}
     exec(text, space)
     assert {"Runnable", "PromptTemplate", "OutputParserException", "Graph"} <= set(space)
+
+
+def section(title: str) -> str:
+    """What stands below a heading of the page, to the next one."""
+    return PAGE.read_text(encoding="utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def cells(text: str) -> list[list[str]]:
+    """The rows of the tables in a text, without their heads."""
+    found = [
+        re.split(r" *(?<!\\)\| *", line)[1:-1] for line in text.splitlines() if line[:2] == "| "
+    ]
+    return [row for row in found if "`" in "".join(row[:1]) and "(`openai`" not in row[0]]
+
+
+NOT_HERE = cells(section("Names of the providers' packages that are not here"))
+
+
+def test_what_is_said_not_to_be_here_is_not() -> None:
+    gone = {name for left, _ in NOT_HERE for name in re.findall(r"`(\w+)`", left)}
+    gone -= {"document_loaders", "indexing"}
+    assert {"OpenAI", "NVIDIAEmbeddings", "BaseDocumentCompressor", "BaseToolkit"} <= gone
+    for module in ("providers", "tools", "documents", "load", "tracers", "runnables"):
+        here = import_module(f"headrace.{module}")
+        assert [name for name in sorted(gone) if hasattr(here, name)] == []
+
+
+def test_what_is_written_in_their_place() -> None:
+    text = section("Names of the providers' packages that are not here")
+    for url in re.findall(r'base_url="(.+?)"', text):
+        made = OpenAIEmbeddings(
+            model="m",
+            base_url=url,
+            api_key="k",
+            encoding_format="float",
+            model_kwargs={"extra_body": {"input_type": "query"}},
+        )
+        assert made.base_url == url
+    harm = {"HARM_CATEGORY_HARASSMENT": "BLOCK_ONLY_HIGH"}
+    google = ChatGoogleGenerativeAI(model="gemini-2.5-flash", api_key="k", safety_settings=harm)
+    assert str(google.safety_settings) in text.replace('"', "'")
+    custom = Tool(name="t", description="d", func=str, metadata={"type": "custom_tool"})
+    assert convert_to_openai_tool(custom) == {"type": "custom", "name": "t", "description": "d"}
+
+
+def test_a_tool_of_a_retriever() -> None:
+    def join(documents: list[Document]) -> str:
+        return " and ".join(each.page_content for each in documents)
+
+    store = InMemoryVectorStore(DeterministicFakeEmbedding(size=4))
+    store.add_texts(["a"])
+    find = (store.as_retriever() | join).as_tool(name="find", description="Find.")
+    assert (find.name, find.invoke("a")) == ("find", "a")
+
+
+def test_arguments_by_their_other_names() -> None:
+    kind: Any = ChatOpenAI
+    model = kind(
+        model_name="m", openai_api_key="k", openai_api_base="http://h/v1", request_timeout=3
+    )
+    assert (model.model, model.base_url, model.timeout) == ("m", "http://h/v1", 3)
+    assert model.api_key.get_secret_value() == "k"
+    with pytest.raises(ValidationError, match="model"):
+        kind()
+    with pytest.raises(ValidationError, match="leave it out; events tell"):
+        kind(model="m", verbose=True)
+    with pytest.raises(ValidationError, match="model_kwargs="):
+        kind(model="m", no_such_thing=1)
+
+
+@pytest.mark.parametrize("sdk", [openai, anthropic, groq], ids=lambda sdk: sdk.__name__)
+def test_the_errors_of_sdks(sdk: Any) -> None:
+    statuses = {"InternalServerError": 500}
+    silent = {"APIConnectionError": False, "APITimeoutError": True}
+    found = cells(section("Errors of providers"))
+    assert len(found) == 10
+    for theirs, core, ours in found:
+        wanted = getattr(errors, ours.strip("`"))
+        assert not core or hasattr(langchain_core.exceptions, core.strip("`"))
+        for name in re.findall(r"`(\w+)`", theirs):
+            kind = getattr(sdk, name)
+            status = statuses.get(name) or getattr(kind, "status_code", None)
+            if name in silent:
+                made = unreachable("p", OSError("x"), timed_out=silent[name])
+                assert type(made) is wanted
+            elif status is not None:
+                assert type(provider_error("p", Fault(status))) is wanted
+            else:
+                assert wanted is errors.ProviderError
+                assert issubclass(sdk.RateLimitError, kind)
+
+
+@pytest.mark.parametrize("name", providers.__all__)
+def test_a_class_s_help_tells_all_its_arguments(name: str) -> None:
+    """`help(ChatOpenAI)` needs no other class's: none that is private, and no file's head."""
+    kind = getattr(providers, name)
+    text = kind.__doc__
+    told = set(re.findall(r"\w+", text.partition("Args:")[2]))
+    assert sorted(set(kind.model_fields) - told) == []
+    assert re.findall(r"See `\w+`|ProviderChatModel|ChatCompletionsModel|head of this", text) == []
 
 
 def sed_lines(page: str) -> list[tuple[str, str]]:

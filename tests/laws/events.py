@@ -12,6 +12,7 @@ from headrace.events import (
     RunFailed,
     RunRetried,
     RunStarted,
+    StreamReset,
 )
 
 TERMINAL = (RunEnded, RunFailed, RunCancelled)
@@ -36,7 +37,7 @@ def root_end(events: list[Any]) -> Any:
 
 
 def check_events(events: list[Any], root_count: int = 1) -> None:
-    """Each run: a start, chunks and retries, one terminal event; a parent starts before its
+    """Each run: a start, chunks, retries and resets, one terminal event; a parent starts before its
     children and ends after them, so nothing comes after the root's terminal event."""
     assert events, "nothing was reported"
     runs = by_run(events)
@@ -45,7 +46,8 @@ def check_events(events: list[Any], root_count: int = 1) -> None:
         names = [type(event).__name__ for event in own]
         assert isinstance(own[0], RunStarted), f"{own[0].run.path} begins with {names}"
         assert isinstance(own[-1], TERMINAL), f"{own[0].run.path} never ended: {names}"
-        assert all(isinstance(event, (RunChunk, RunRetried)) for event in own[1:-1]), names
+        between = (RunChunk, RunRetried, StreamReset)
+        assert all(isinstance(event, between) for event in own[1:-1]), names
         assert len({id(event.run) for event in own}) == 1, "one run reported as several"
         first[id_], last[id_] = own[0].seq, own[-1].seq
     for id_, own in runs.items():

@@ -32,6 +32,7 @@ from headrace.language_models import (
     ParrotFakeChatModel,
     SimpleChatModel,
 )
+from headrace.language_models.configurable import ConfigurableModel
 from headrace.messages import AIMessage, AIMessageChunk, BaseMessage
 from headrace.output_parsers import (
     BaseOutputParser,
@@ -338,6 +339,15 @@ def _history() -> Any:
     return remembered.with_config(configurable={"session_id": "s"})
 
 
+def _speaking(given: Any, values: Any) -> Any:
+    return _fake({**given, **values}["model"])
+
+
+def _of_a_call() -> Any:
+    """A chat model that the config of a call names."""
+    return ConfigurableModel(make=_speaking, given={"model": "usual"}, fields=("model",))
+
+
 def _chat(template: str = "{x} and {y}") -> Any:
     return ChatPromptTemplate.from_messages([("system", "be {y}"), ("human", template)])
 
@@ -403,6 +413,8 @@ PROMPTS = [
 MODELS = [
     Entry("fake-list-chat", _fake, TEXT, None, view=seen),
     Entry("fake-chat", FakeChatModel, TEXT, None, view=seen),
+    Entry("chat-of-a-call", lambda: _of_a_call().with_config(configurable={"model": "other"}), TEXT,
+          None, view=seen),
     Entry("fake-messages", lambda: FakeMessagesListChatModel(responses=[_message()]), TEXT, None,
           view=seen),
     Entry("fake-generic", lambda: GenericFakeChatModel(messages=repeat(_message())), TEXT, None,

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from headrace.chat_history import InMemoryChatMessageHistory
+from headrace.resilience import (
+    CircuitBreaker,
+    ConcurrencyLimit,
+    circuit_breaker,
+    guard,
+    limited,
+    race,
+)
 from headrace.runnables import (
     ConfigurableField,
     RouterRunnable,
@@ -234,6 +243,65 @@ WRAPPED = [
         ]
     ],
 ]  # fmt: skip
+_LONG = 60.0  # seconds: no clock of a test comes near it
+AGAINST_TIME = [
+    Entry("timeout", lambda: swapper().with_timeout(first_chunk=_LONG, idle=_LONG, total=_LONG),
+          TEXT, swapped, flows=True),
+    Entry("timeout-whole", lambda: RunnableLambda(exclaim, aexclaim).with_timeout(total=_LONG),
+          TEXT, exclaim),
+    Entry("timeout-chain", lambda: (swapper() | each(str.upper)).with_timeout(idle=_LONG)
+          .with_timeout(total=_LONG) | swapper(), TEXT, lambda t: swapped(swapped(t).upper()),
+          flows=True),
+    Entry("timeout-async", lambda: RunnableGenerator(aswap).with_timeout(idle=_LONG), TEXT,
+          swapped, async_only=True, flows=True),
+    Entry("hedge", lambda: swapper().with_hedge(after=_LONG), TEXT, swapped),
+    Entry("hedge-fails", lambda: RunnableLambda(failing).with_hedge(swapper(), after=_LONG), TEXT,
+          swapped),
+    Entry("hedge-chain", lambda: swapper() | RunnableLambda(exclaim).with_hedge(after=_LONG)
+          | swapper(), TEXT, lambda t: swapped(exclaim(swapped(t)))),
+    Entry("race", lambda: race(swapper(), swapper()), TEXT, swapped, fans=2),
+    Entry("race-fails", lambda: race(RunnableLambda(failing), RunnableLambda(exclaim)), TEXT,
+          exclaim, fans=2),
+    Entry("race-chain", lambda: swapper() | race(swapper() | each(str.upper), swapper() |
+          RunnableLambda(str.upper)).with_timeout(total=_LONG) | swapper(), TEXT,
+          lambda t: swapped(swapped(swapped(t)).upper()), fans=2),
+    Entry("race-beside", lambda: RunnableParallel(a=race(swapper(), swapper()),
+          b=swapper().with_timeout(idle=_LONG)), TEXT,
+          lambda t: {"a": swapped(t), "b": swapped(t)}, fans=2),
+]  # fmt: skip
+_HASH = re.compile("[a-e]")
+
+
+def _hashed(text: str) -> str:
+    return _HASH.sub("#", text)
+
+
+def _limited_twice() -> Any:
+    limit = ConcurrencyLimit(99)
+    return limited(swapper(), limit) | limited(RunnableLambda(exclaim, aexclaim), limit)
+
+
+SURVIVING = [
+    Entry("retry-restart", lambda: swapper().with_retry(when="restart"), TEXT, swapped),
+    Entry("retry-resets", lambda: swapper().with_retry(when="restart", resets=True), TEXT, swapped),
+    Entry("retry-restart-flaky", lambda: RunnableLambda(Flaky()).with_retry(
+        when="restart", wait_exponential_jitter=False) | swapper(), TEXT,
+        lambda t: swapped(exclaim(t))),
+    Entry("fallbacks-restart", lambda: RunnableLambda(failing).with_fallbacks(
+        [swapper()], when="restart"), TEXT, swapped),
+    Entry("breaker", lambda: circuit_breaker(swapper(), CircuitBreaker()), TEXT, swapped,
+          flows=True),
+    Entry("breaker-chain", lambda: swapper() | circuit_breaker(RunnableLambda(exclaim, aexclaim))
+          | swapper(), TEXT, lambda t: swapped(exclaim(swapped(t)))),
+    Entry("breaker-async", lambda: circuit_breaker(RunnableGenerator(aswap)), TEXT, swapped,
+          async_only=True, flows=True),
+    Entry("limited", lambda: limited(swapper(), ConcurrencyLimit(99)), TEXT, swapped),
+    Entry("limited-chain", _limited_twice, TEXT, lambda t: exclaim(swapped(t))),
+    Entry("guard", lambda: guard(_HASH, "#", lookahead=1), TEXT, _hashed),
+    Entry("guard-function", lambda: guard(_hashed, lookahead=1), TEXT, _hashed),
+    Entry("guard-chain", lambda: swapper() | guard(_HASH, "#", lookahead=9) | swapper(), TEXT,
+          lambda t: swapped(_hashed(swapped(t)))),
+]  # fmt: skip
 CHAINS = [
     Entry("sequence", lambda: RunnableSequence(exclaim, swap, exclaim), TEXT,
           lambda t: swapped(exclaim(t)) + "!"),
@@ -291,4 +359,7 @@ CHOSEN = [
           lambda t: exclaim(t) if len(t) % 2 else swapped(t)),
 ]  # fmt: skip
 
-RUNNABLES: list[Entry] = [*CHOSEN, *LAMBDAS, *GENERATORS, *PASSING, *FANS, *WRAPPED, *CHAINS]
+RUNNABLES: list[Entry] = [
+    *(*CHOSEN, *LAMBDAS, *GENERATORS, *PASSING, *FANS, *WRAPPED, *AGAINST_TIME, *SURVIVING),
+    *CHAINS,
+]

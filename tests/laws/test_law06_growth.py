@@ -49,12 +49,14 @@ def test_calls_and_events_grow_with_the_chunks(entry, colour):
             # A growing JSON list is kept in another form from 256 items on, and up to about a
             # hundred chunks of a fan-out are handed on together.
             n = 300 if entry.kind is JSON else 130 if entry.fans else N
-            # Threads meet more or less often, so where there are some a count may be off by chance.
+            # Threads meet more or less often, and the loser of a race tells more or fewer chunks
+            # before it is closed, so where there are some a count may be off by chance.
             factors = []
             while not factors or (factors[-1] > LAW and len(factors) < (4 if entry.fans else 3)):
-                factors.append(growth(calls, n))
+                calling = growth(calls, n)
+                telling = growth(events.__getitem__, n) if observed else 0.0
+                factors.append(max(calling, telling))
             assert min(factors) <= LAW, factors
-            assert not observed or growth(events.__getitem__, n) <= LAW
 
     colour.run(body)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.errors import ConfigError, ModelError
+from headrace.errors import ConfigError, ModelError, Timeout
 from headrace.language_models import (
     LLM,
     BaseChatModel,
@@ -24,8 +24,8 @@ from headrace.language_models import (
 )
 from headrace.messages import AIMessage, AIMessageChunk
 from headrace.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from headrace.rate_limiters import BaseRateLimiter, InMemoryRateLimiter, _Place
-from headrace.runnables import RunnableLambda
+from headrace.rate_limiters import BaseRateLimiter, InMemoryRateLimiter, Place
+from headrace.runnables import RunnableLambda, RunnableParallel
 from laws.colours import every_colour
 
 
@@ -112,7 +112,7 @@ def test_threads_and_tasks_are_served_in_the_order_in_which_they_came():
     bucket = InMemoryRateLimiter(requests_per_second=100, max_bucket_size=1)
     bucket.acquire()
     order: list[int] = []
-    first = _Place(int)  # somebody who is never served holds the first place
+    first = Place(int)  # somebody who is never served holds the first place
     bucket._waiting.append(first)
 
     def sync(number: int) -> None:
@@ -199,11 +199,11 @@ def test_a_loop_that_is_closed_while_others_stand_behind_it(kind):
 def test_a_closed_loop_in_the_middle_is_passed_over():
     bucket = InMemoryRateLimiter(requests_per_second=200, max_bucket_size=1)
     bucket.acquire()
-    first = _Place(int)
+    first = Place(int)
     bucket._waiting.append(first)
     loop, tasks = stuck(bucket)
     woken: list[str] = []
-    last = _Place(lambda: woken.append("last"))
+    last = Place(lambda: woken.append("last"))
     bucket._waiting.append(last)
     loop.close()
     bucket._leave(first)
@@ -221,7 +221,7 @@ def test_a_loop_that_closes_at_the_moment_of_its_turn_is_passed_over():
         raise RuntimeError("Event loop is closed")
 
     bucket = limiter(Clock())
-    first, gone, last = _Place(int), _Place(refuse, Closing()), _Place(int)
+    first, gone, last = Place(int), Place(refuse, Closing()), Place(int)
     bucket._waiting.extend([first, gone, last])
     bucket._leave(first)
     assert list(bucket._waiting) == [last]
@@ -404,3 +404,14 @@ def test_whoever_waits_for_the_rate_lends_its_slot(colour):
         assert order == ["other", "model"]
 
     colour.run(body)
+
+
+def test_a_wait_whose_work_is_given_up_ends_at_once():
+    """Both who is first and sleeps, and who waits behind."""
+    bucket = InMemoryRateLimiter(requests_per_second=0.001)
+    chain = RunnableLambda(lambda value: bucket.acquire())
+    began = time.monotonic()
+    with pytest.raises(Timeout):
+        RunnableParallel(first=chain, second=chain).with_timeout(total=0.05).invoke("x")
+    assert time.monotonic() - began < 0.9
+    assert not bucket._waiting

@@ -22,7 +22,7 @@ from headrace.outputs import (
     Generation,
     LLMResult,
 )
-from headrace.rate_limiters import RateLimiter, _Place
+from headrace.rate_limiters import Place, RateLimiter
 from laws.colours import every_colour
 from limits.test_rate_limiter import Clock
 
@@ -187,7 +187,7 @@ def test_who_waits_for_nothing_gets_nothing():
 
 def test_a_small_call_does_not_overtake_a_large_one():
     limit = limiter(Clock(), tokens_per_minute=60)
-    limit._waiting.append(_Place(int))  # somebody who waits for more than there is
+    limit._waiting.append(Place(int))  # somebody who waits for more than there is
     assert not limit.acquire(blocking=False, tokens=1)
     limit._waiting.clear()
     assert limit.acquire(blocking=False, tokens=1)

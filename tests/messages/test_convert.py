@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_core import messages as lc_messages
+from langchain_core import prompt_values as lc_prompt_values
 
 from headrace.errors import InputError
+from headrace.langchain import to_headrace
+from headrace.language_models import FakeListChatModel
 from headrace.messages import (
     AIMessage,
     AIMessageChunk,
@@ -85,6 +89,17 @@ def test_messages_and_prompt_values_come_as_they_are() -> None:
 def test_what_does_not(written: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
         convert_to_messages([written])
+
+
+def test_a_message_of_langchains_names_the_bridge() -> None:
+    for given in ([lc_messages.HumanMessage("a")], lc_prompt_values.StringPromptValue(text="a")):
+        with pytest.raises(InputError, match=r"LangChain's, so give to_headrace\(…\).*headrace\."):
+            convert_to_messages(given)
+        assert convert_to_messages(to_headrace(given)) == [HumanMessage("a")]
+    with pytest.raises(InputError, match="to_headrace"):
+        convert_to_messages(lc_messages.HumanMessage("a"))
+    with pytest.raises(InputError, match=r"cannot be asked HumanMessage.*to_headrace"):
+        FakeListChatModel(responses=["b"]).invoke(lc_messages.HumanMessage("a"))  # type: ignore[arg-type]
 
 
 def test_dicts_of_messages() -> None:

@@ -665,3 +665,23 @@ def test_what_is_no_provider_is_refused(name, given):
         raise AssertionError("not reached")
     with pytest.raises(ConfigError, match=f"{name} is <class"):
         OpenTelemetryHandler(**{name: TracerProvider})
+
+
+@every_colour
+def test_restarts(colour, kept):
+    cuts = [True, False]
+
+    def letters(chunks):
+        given = "".join(chunks)
+        yield given[0]
+        if cuts.pop(0):
+            raise OSError("cut")
+        yield given[1:]
+
+    policy = RunnableGenerator(letters).with_retry(
+        when="restart", resets=True, wait_exponential_jitter=False
+    )
+    kept.watch(colour, lambda doors: doors.stream(policy, "abc"))
+    events = [event for span in kept.spans for event in span.events]
+    (told,) = [dict(event.attributes) for event in events if event.name == "headrace.reset"]
+    assert told == {"headrace.reset.attempt": 1, "headrace.reset.discarded": 1}

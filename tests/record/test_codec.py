@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from headrace import errors, messages, outputs, prompt_values
 from headrace.documents import Document
-from headrace.errors import ConfigError, InputError
+from headrace.errors import ConfigError, InputError, ModelError
 from headrace.events import (
     EVENTS,
     BlockDelta,
@@ -30,8 +30,10 @@ from headrace.events import (
     RunFailed,
     RunRetried,
     RunStarted,
+    StreamReset,
 )
 from headrace.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
+from headrace.resilience import Reset
 from headrace.runnables import RunnableLambda
 from headrace.views.codec import (
     Opaque,
@@ -323,7 +325,7 @@ def test_causes_come_back():
 def test_every_error_of_headrace_comes_back_as_itself():
     kinds = [getattr(errors, name) for name in errors.__all__]
     for kind in kinds:
-        error = kind.__new__(kind, "x")
+        error = kind("x") if issubclass(kind, errors.ProviderError) else kind.__new__(kind, "x")
         error.args = ("x",)
         assert type(through(error)) is kind
 
@@ -524,6 +526,7 @@ def events(draw, kind):
         RunFailed: lambda: (error, value()),
         RunCancelled: lambda: (value(),),
         RunRetried: lambda: (draw(st.integers(1, 9)), error, draw(st.floats(0, 9))),
+        StreamReset: lambda: (draw(st.integers(1, 9)), error, draw(st.integers(0, 99))),
         CustomEvent: lambda: (draw(texts), value()),
         BlockStarted: lambda: (draw(st.integers(0, 9)), {"type": "text", "a": value()}),
         BlockDelta: lambda: (draw(st.integers(0, 9)), {"type": "text", "a": value()}),
@@ -636,3 +639,11 @@ def test_allow_takes_modules_and_names_only():
 def test_a_date_and_a_nan_are_what_they_were():
     assert through(date(2025, 1, 2)) == date(2025, 1, 2)
     assert math.isnan(through(float("nan")))
+
+
+def test_a_reset_in_a_stream_comes_back():
+    one = Reset(2, ModelError("broke off"), 7)
+    back = through(one)
+    assert type(back) is Reset
+    assert (back.attempt, back.discarded) == (2, 7)
+    same(back.error, one.error)

@@ -19,6 +19,8 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from headrace import tools as ours
 from headrace.errors import HeadraceError, InputError
+from headrace.langchain import from_langchain
+from headrace.language_models import FakeListChatModel
 from headrace.messages import AIMessage, HumanMessage, ToolMessage
 from headrace.runnables import RunnableLambda
 from headrace.tools import (
@@ -369,6 +371,20 @@ def test_what_describes_no_tool(given: Any, said: str):
     with pytest.raises(ToolSchemaError, match=said) as caught:
         convert_to_openai_function(given)
     assert isinstance(caught.value, ValueError)
+
+
+def test_a_tool_of_langchains_names_the_bridge():
+    def add(a: int) -> int:
+        """Add."""
+        return a
+
+    theirs = lc_tools.StructuredTool.from_function(add)
+    with pytest.raises(ToolSchemaError, match=r"LangChain's: give from_langchain\(…\).*headrace\."):
+        convert_to_openai_function(theirs)
+    with pytest.raises(ToolSchemaError, match="from_langchain"):
+        FakeListChatModel(responses=["b"]).bind_tools([theirs])
+    ours = convert_to_openai_function(from_langchain(theirs))
+    assert ours == lc.convert_to_openai_function(theirs)
 
 
 def test_strict_said_twice_in_two_ways():

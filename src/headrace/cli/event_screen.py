@@ -50,7 +50,7 @@ class _Signs(NamedTuple):
 
 
 _UNICODE = _Signs(dict(zip(State, "●✓✗■↻◆", strict=True)), ("├─ ", "└─ ", "│  ", "   "))
-_SPELT = str.maketrans({"…": "~", "→": ">", "·": "-", "×": "x"})
+_SPELT = str.maketrans({"…": "~", "→": ">", "·": "-", "×": "x", "↺": "<"})
 _ASCII = _Signs(dict(zip(State, "*+x#~!", strict=True)), ("|- ", "`- ", "|  ", "   "))
 
 

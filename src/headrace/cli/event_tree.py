@@ -28,6 +28,7 @@ from headrace.events import (
     RunInfo,
     RunRetried,
     RunStarted,
+    StreamReset,
 )
 
 from .event_text import Said, brief, message_of, took
@@ -56,8 +57,10 @@ class State(Enum):
 class Row:
     """One run, or the custom events of one name under one run."""
 
-    __slots__ = ("begin", "children", "end", "error", "input", "key", "name", "note", "parent",
-                 "path", "place", "rank", "said", "state", "times", "under", "where")  # fmt: skip
+    __slots__ = (
+        *("begin", "children", "end", "error", "input", "key", "name", "note", "parent"),
+        *("path", "place", "rank", "said", "state", "times", "tried", "under", "where"),
+    )
 
     def __init__(self, name: str, path: str, parent: Row | None, begin: float) -> None:
         self.name, self.path, self.parent = name, path, parent
@@ -67,6 +70,7 @@ class Row:
         self.input: str | None = None
         self.said = Said()
         self.error: BaseException | None = None
+        self.tried: BaseException | None = None  # what the try failed with that `note` tells of
         self.note = ""  # what came between: a try that failed, how many custom events
         self.times = 0  # how often a custom event was told
         self.key = ""  # as which branch its parent knows it
@@ -183,15 +187,32 @@ class Tree:
         row = self._rows.get(event.run.id)
         if row is None:
             return ()
+        wait = f" · next in {took(event.delay)}" if event.delay else ""
+        self._try_failed(row, event, wait)
+        return (row,)
+
+    def _reset(self, event: StreamReset) -> tuple[Row, ...]:
+        row = self._rows.get(event.run.id)
+        if row is None:
+            return ()
+        row.said = Said()  # it is void
+        dropped = f" · ↺ {_counted(event.discarded)} discarded" if event.discarded else ""
+        if row.tried is not event.error:  # by fallbacks
+            self._try_failed(row, event, dropped)
+        elif dropped:
+            row.note += dropped
+        else:
+            return ()
+        return (row,)
+
+    def _try_failed(self, row: Row, event: RunRetried | StreamReset, more: str) -> None:
         failed = [child for child in row.children if child.error is event.error]
         for child in failed:
             self._again(child)
         # A run below that is shown says itself why it failed.
         why = "" if failed else f": {message_of(event.error)}"
-        wait = f" · next in {took(event.delay)}" if event.delay else ""
-        row.note = f"try {event.attempt} failed{why}{wait}"
-        row.end = event.time
-        return (row,)
+        row.note = f"try {event.attempt} failed{why}{more}"
+        row.tried, row.end = event.error, event.time
 
     def _custom(self, event: CustomEvent) -> tuple[Row, ...]:
         ids = (event.run.id, *reversed(event.run.parent_ids))
@@ -254,6 +275,10 @@ class Tree:
             self._turn(row, State.RETRIED)
 
 
+def _counted(chunks: int) -> str:
+    return "1 chunk" if chunks == 1 else f"{chunks} chunks"
+
+
 def _siblings(row: Row, roots: list[Row]) -> list[Row]:
     return roots if row.parent is None else row.parent.children
 
@@ -297,5 +322,6 @@ _HOW: dict[type[Event], Callable[[Tree, Any], tuple[Row, ...]]] = {
     RunFailed: Tree._failed,
     RunCancelled: Tree._cancelled,
     RunRetried: Tree._retried,
+    StreamReset: Tree._reset,
     CustomEvent: Tree._custom,
 }

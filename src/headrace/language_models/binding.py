@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BindsTools",
     "ModelBinding",
+    "described_tool",
     "described_tools",
     "names_bound",
     "refuse_misspelled",
@@ -71,7 +72,7 @@ class BindsTools:
             ToolSchemaError: what describes no tool.
         """
         refuse_misspelled("bind_tools", kwargs, ("tool_choice", "strict", "parallel_tool_calls"))
-        described = described_tools(tools, strict=strict)
+        described = described_tools(tools, strict=strict, describe=self._described_tool)
         bound: dict[str, Any] = {"tools": described}
         choice = tool_choice_of(tool_choice, [name for name, _ in _named(described)])
         if choice is not None:
@@ -79,6 +80,11 @@ class BindsTools:
         if parallel_tool_calls is not None:
             bound["parallel_tool_calls"] = parallel_tool_calls
         return self.bind(**bound, **kwargs)
+
+    def _described_tool(self, tool: Any, strict: bool | None) -> dict[str, Any]:
+        """A tool as it is bound: in OpenAI's form. Models whose vendor has tools of its own bind
+        those as they are."""
+        return described_tool(tool, strict)
 
     def bind(self, **kwargs: Any) -> Runnable[Any, Any]:
         """With these keyword arguments at every call."""
@@ -120,21 +126,31 @@ def refuse_misspelled(function: str, given: Iterable[str], own: Sequence[str]) -
             )
 
 
-def described_tools(tools: Iterable[Any], *, strict: bool | None = None) -> list[dict[str, Any]]:
-    """The descriptions of tools, in OpenAI's form. Raises what `bind_tools` does."""
+def described_tool(tool: Any, strict: bool | None = None) -> dict[str, Any]:
+    """The description of a tool in OpenAI's form."""
     from ..tools.function_calling import convert_to_openai_tool  # pydantic and its tools, first now
 
+    return convert_to_openai_tool(tool, strict=strict)
+
+
+def described_tools(
+    tools: Iterable[Any],
+    *,
+    strict: bool | None = None,
+    describe: Callable[[Any, bool | None], dict[str, Any]] = described_tool,
+) -> list[dict[str, Any]]:
+    """The descriptions of tools, by default in OpenAI's form. Raises what `bind_tools` does."""
     if isinstance(tools, (str, Mapping)) or not isinstance(tools, Iterable):
         raise ConfigError(
             f"bind_tools takes a list of tools; received {tools!r} ({type(tools).__name__}): write "
             "bind_tools([…])."
         )
-    described = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
+    described = [describe(tool, strict) for tool in tools]
     if not described:
         raise ConfigError("bind_tools got no tools: give at least one, or leave the call out.")
     seen: set[str] = set()
     for name, place in _named(described):
-        if name in seen:
+        if name in seen and name != described[place].get("type"):  # of one vendor's type: servers
             raise ConfigError(
                 f"bind_tools got two tools of the name {name!r} (the second one at place {place}): "
                 "the model's calls could not be told apart. Rename one."

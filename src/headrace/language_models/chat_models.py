@@ -73,6 +73,12 @@ class BaseChatModel(BindsTools, Generating, _Base):
     structured_modes: ClassVar[Modes] = ("function_calling",)
     """The modes of `with_structured_output` that the class has, the preferred one first: names of
     `structured.MODES`, or a mapping of names to modes of its own."""
+    takes_prefix: ClassVar[bool] = False
+    """Whether it goes on with an answer whose beginning is the last message of its input."""
+    repeats_prefix: ClassVar[bool | None] = None
+    """What it says of that beginning again: False: nothing, it goes on exactly where it stopped;
+    True: all of it, each time; None: not known, and what looks like a repetition is taken for one
+    (see `headrace.resilience.recover_text.Overlap`)."""
 
     output_version: str | None = Field(default_factory=chosen_version)
     profile: ModelProfile | None = Field(default=None, exclude=True)
@@ -222,6 +228,11 @@ class BaseChatModel(BindsTools, Generating, _Base):
         return structured(  # type: ignore[no-any-return]
             self, schema, method=method, include_raw=include_raw, strict=strict, options=kwargs
         )
+
+    def _prefixed(self, messages: list[BaseMessage], partial: AIMessage) -> list[BaseMessage]:
+        """What to ask for the rest of an answer whose beginning, text alone, is `partial`: for
+        models that take a prefix and want it marked, or without white space at its end."""
+        return [*messages, partial]
 
     # ------------------------------------------------------------- the profile
 

@@ -1,4 +1,5 @@
-"""A model's call and its rate limiter: what is taken before it, and set right after it."""
+"""A model's call and its rate limiter: what is taken before it, and set right or given back after
+it, also where the call fails, is left or never comes to be made."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 from .._gate import alent, lent
 from ..errors import ModelError
 from ..outputs import Generation
+from ..rate_limiters import BaseRateLimiter
 from ..run import Run
 
 __all__ = ["Grant", "agrant", "grant"]
@@ -15,11 +17,12 @@ __all__ = ["Grant", "agrant", "grant"]
 
 def grant(model: Any, prompt: Any, run: Run) -> Grant | None:
     """Wait until the call may be made; somebody else may work meanwhile. What the limiter has given
-    tokens for is to be told of the answer."""
+    tokens or a place for is to be told of the answer; it ends with the run's streams at the latest.
+    """
     limiter = model.rate_limiter
     estimated, asked = _asked(limiter, prompt, run)
     with lent(run.gate):
-        return _granted(model, run.call(limiter.acquire, blocking=True, **asked), estimated)
+        return _granted(model, run, run.call(limiter.acquire, blocking=True, **asked), estimated)
 
 
 async def agrant(model: Any, prompt: Any, run: Run) -> Grant | None:
@@ -28,7 +31,7 @@ async def agrant(model: Any, prompt: Any, run: Run) -> Grant | None:
     estimated, asked = _asked(limiter, prompt, run)
     async with alent(run.gate):
         granted = await run.acall(limiter.aacquire, blocking=True, **asked)
-        return _granted(model, granted, estimated)
+        return _granted(model, run, granted, estimated)
 
 
 def _asked(limiter: Any, prompt: Any, run: Run) -> tuple[int | None, dict[str, int]]:
@@ -36,24 +39,30 @@ def _asked(limiter: Any, prompt: Any, run: Run) -> tuple[int | None, dict[str, i
     return estimated, {} if estimated is None else {"tokens": estimated}
 
 
-def _granted(model: Any, granted: Any, estimated: int | None) -> Grant | None:
+def _granted(model: Any, run: Run, granted: Any, estimated: int | None) -> Grant | None:
+    limiter = model.rate_limiter
     if granted is False:
         raise ModelError(
-            f"{model.rate_limiter!r} granted no call to {model.get_name()}: it gave up waiting. "
+            f"{limiter!r} granted no call to {model.get_name()}: it gave up waiting. "
             "Call again later, or let it wait longer."
         )
-    return None if estimated is None else Grant(model.rate_limiter, estimated)
+    if estimated is None and type(limiter).release is BaseRateLimiter.release:
+        return None
+    made = Grant(limiter, estimated)
+    run.holds(made, model)
+    return made
 
 
 class Grant:
-    """Tokens that were taken for one call. Its answer tells how many it used: `usage_metadata`, or
-    a quarter of its characters and the estimate."""
+    """What was taken for one call: a place, tokens, or both. Its answer tells how many tokens it
+    used: `usage_metadata`, or a quarter of its characters and the estimate."""
 
-    __slots__ = ("_characters", "_estimated", "_limiter", "_used")
+    __slots__ = ("_characters", "_estimated", "_limiter", "_open", "_used")
 
-    def __init__(self, limiter: Any, estimated: int) -> None:
+    def __init__(self, limiter: Any, estimated: int | None) -> None:
         self._limiter, self._estimated = limiter, estimated
         self._characters = self._used = 0
+        self._open = True
 
     def _hear(self, message: Any, text: str) -> None:
         usage = getattr(message, "usage_metadata", None)
@@ -63,9 +72,17 @@ class Grant:
             self._used += parts if total is None else total
         self._characters += len(text)
 
-    def _settle(self) -> None:
-        used = self._used or self._estimated - (-self._characters // 4)
-        self._limiter.settle(self._estimated, used)
+    def close(self) -> None:
+        """The call has ended; the first time counts."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            if self._estimated is not None:
+                used = self._used or self._estimated - (-self._characters // 4)
+                self._limiter.settle(self._estimated, used)
+        finally:
+            self._limiter.release()
 
     def answered(self, candidates: list[Generation]) -> None:
         """The call has given a whole answer."""
@@ -73,7 +90,7 @@ class Grant:
             message = getattr(one, "message", None)
             # each candidate repeats the usage of the call
             self._hear(message if number == 0 else None, one.text)
-        self._settle()
+        self.close()
 
     def metered(self, stream: Iterator[Any]) -> Iterator[Any]:
         """The stream of a call, counted until it ends or is left."""
@@ -82,7 +99,7 @@ class Grant:
                 self._hear(getattr(chunk, "message", chunk), chunk.text)
                 yield chunk
         finally:
-            self._settle()
+            self.close()
 
     async def ametered(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
         try:
@@ -90,4 +107,4 @@ class Grant:
                 self._hear(getattr(chunk, "message", chunk), chunk.text)
                 yield chunk
         finally:
-            self._settle()
+            self.close()

@@ -29,6 +29,7 @@ from zoneinfo import ZoneInfo
 from .. import messages, outputs, prompt_values
 from ..documents import Document
 from ..errors import InputError
+from ..events import Reset
 from ..messages import BaseMessage
 from ..values import Value
 from .foreign import Allowed, Opaque, class_path, described, found_class, revived, shown
@@ -56,6 +57,7 @@ VALUES: Mapping[str, Any] = {
     **_own(outputs, Value),
     **_own(prompt_values, Value),
     "Document": Document,
+    "Reset": Reset,
 }
 
 

@@ -104,8 +104,24 @@ def _built(kind: Any, args: tuple[Any, ...]) -> BaseException | None:
     try:
         if kind.__module__ == "builtins":
             return kind(*args)  # type: ignore[no-any-return]
-        error: BaseException = kind.__new__(kind, *args)
+        error = _blank(kind, args)
         error.args = args
     except (TypeError, ValueError):  # not what its class takes
         return None
     return error
+
+
+def _blank(kind: Any, args: tuple[Any, ...]) -> BaseException:
+    """An instance without its `__init__`. Of several builtins that a class derives from, one lays
+    out its memory (`OSError` and its kind, mostly), and no other may make it."""
+    made: BaseException
+    for base in kind.__mro__:
+        if base is kind or base.__module__ == "builtins":
+            try:
+                made = base.__new__(kind, *args)
+            except TypeError as error:
+                if "is not safe" not in str(error):
+                    raise
+            else:
+                return made
+    raise TypeError(f"{kind.__name__} cannot be made")

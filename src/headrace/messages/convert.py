@@ -106,9 +106,10 @@ def convert_to_messages(messages: Any) -> list[BaseMessage]:
         InputError: it is no sequence, or something in it does not describe a message.
     """
     to_messages = getattr(messages, "to_messages", None)
-    if to_messages is not None:
-        return to_messages()  # type: ignore[no-any-return]
-    if isinstance(messages, _NO_LIST) or not isinstance(messages, Iterable):
+    if to_messages is not None:  # LangChain's prompt values have it too, and its own messages
+        return [convert_to_message(message) for message in to_messages()]
+    wrong = isinstance(messages, _NO_LIST) or not isinstance(messages, Iterable)
+    if wrong or is_langchains(messages):  # its messages can be iterated, as pydantic models are
         raise InputError(
             f"{messages!r} ({type(messages).__name__}) is no list of messages"
             f"{what_instead(messages)}."
@@ -117,10 +118,21 @@ def convert_to_messages(messages: Any) -> list[BaseMessage]:
 
 
 def what_instead(value: Any) -> str:
-    """What to write instead of a dict that is one message; "" of anything else."""
+    """What to write instead of a dict that is one message, or of what is LangChain's; "" of
+    anything else."""
+    if is_langchains(value):
+        return (
+            ": it is LangChain's, so give to_headrace(…) of it, with `from headrace.langchain "
+            "import to_headrace`"
+        )
     if isinstance(value, Mapping) and "content" in value and ("role" in value or "type" in value):
         return f": it is one message, so put it in a list, [{value!r}]"
     return ""
+
+
+def is_langchains(value: Any) -> bool:
+    """Whether it is an object of LangChain's, which no bridge has made one of Headrace's."""
+    return any(kind.__module__.startswith("langchain_core.") for kind in type(value).__mro__)
 
 
 def convert_to_message(message: Any) -> BaseMessage:
@@ -137,10 +149,10 @@ def convert_to_message(message: Any) -> BaseMessage:
                 f"A message given as a sequence is a (role, text) pair; received {message!r}."
             )
         return _of_role(message[0], message[1], {})
-    raise InputError(
-        f"{message!r}, a {type(message).__name__}, describes no message: pass a message, a "
-        "string, a (role, text) pair, or a dict with 'role' and 'content'."
+    instead = what_instead(message) or (
+        ": pass a message, a string, a (role, text) pair, or a dict with 'role' and 'content'"
     )
+    raise InputError(f"{message!r}, a {type(message).__name__}, describes no message{instead}.")
 
 
 BaseMessage._read = convert_to_message

@@ -35,6 +35,7 @@ from ..events import (
     RunInfo,
     RunRetried,
     RunStarted,
+    StreamReset,
     Takes,
 )
 from ..run import observed
@@ -214,6 +215,13 @@ class OpenTelemetryHandler:
             told["exception.message"] = utf8(str(event.error))
         live.span.add_event("headrace.retry", told)
 
+    def _reset(self, event: StreamReset, live: _Live) -> None:
+        told = {
+            "headrace.reset.attempt": event.attempt,
+            "headrace.reset.discarded": event.discarded,
+        }
+        live.span.add_event("headrace.reset", told)
+
     def _custom(self, event: CustomEvent, live: _Live) -> None:
         told = {"headrace.custom.name": event.label}
         if self._content:
@@ -277,6 +285,7 @@ _FEEDS: dict[type, Callable[[OpenTelemetryHandler, Any, Any], None]] = {
     RunFailed: OpenTelemetryHandler._failed,
     RunCancelled: OpenTelemetryHandler._cancelled,
     RunRetried: OpenTelemetryHandler._retried,
+    StreamReset: OpenTelemetryHandler._reset,
     CustomEvent: OpenTelemetryHandler._custom,
 }
 _WITHOUT_CHUNKS = _FEEDS.keys() - {RunChunk}

@@ -11,8 +11,16 @@ from ..messages import BaseMessage
 __all__ = ["cut_by", "ends_of", "may_refuse", "raise_if_filtered", "raise_if_refused"]
 
 _REASONS = ("finish_reason", "stop_reason", "done_reason")
-_CUT = frozenset(("length", "max_tokens", "max_output_tokens", "model_length"))
-_FILTERED = frozenset(("content_filter", "safety"))
+_CUT = frozenset(
+    (
+        *("length", "max_tokens", "max_output_tokens", "model_length"),
+        "model_context_window_exceeded",
+    )
+)
+_FILTERED = frozenset(
+    ("content_filter", "safety", "prohibited_content", "blocklist", "spii", "recitation",
+     "image_safety", "image_prohibited_content", "model_armor")
+)  # fmt: skip
 
 
 def ends_of(message: BaseMessage) -> set[str]:

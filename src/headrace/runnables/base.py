@@ -1,4 +1,4 @@
-"""`Runnable`: the one interface of every component, its doors derived from the four shapes.
+"""`Runnable`: the one interface of every component, its doors derived from the shapes.
 
 `invoke`, `batch`, `stream`, `transform` and their async twins are written here, once; a component
 has a shape (`headrace.shapes`) and never a door of its own. A direct subclass outside Headrace
@@ -16,20 +16,20 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
 
 from .. import _async, _async_fan, _sync, _sync_fan
-from .._gate import Gate
 from ..config import RunnableConfig
-from ..errors import InputError
 from ..flow import Once
-from ..run import Run, begin, current_run
+from ..run import Run
 from ..shapes import Flow, Kwargs, Pieces
 from . import _doors
 from ._about import About
+from ._again import When
 from ._copying import Copied
 from ._doors import native
 from ._settings import ConfigurableField
+from ._several import listed, shared
 from ._typed import (
     A,
     AStream,
@@ -43,7 +43,7 @@ from ._typed import (
     Whole,
 )
 from ._viewed import Viewed
-from .configs import as_told, get_config_list
+from .configs import as_told
 
 Input = TypeVar("Input", contravariant=True)  # noqa: PLC0105 - the field's names
 Output = TypeVar("Output", covariant=True)  # noqa: PLC0105
@@ -142,8 +142,8 @@ class Runnable(About, Copied, Viewed[Output], Generic[Input, Output]):
         `config["max_concurrency"]` bounds the leaf calls in flight. With `return_exceptions` a
         failure is the output at its place; else the first one is raised when those at work ended.
         """
-        inputs = _listed(inputs)
-        configs, gate = _shared(config, len(inputs))
+        inputs = listed(inputs)
+        configs, gate = shared(config, len(inputs))
         return _sync_fan.gather(
             lambda i: self.invoke(inputs[i], configs[i], **kwargs),
             len(inputs),
@@ -162,8 +162,8 @@ class Runnable(About, Copied, Viewed[Output], Generic[Input, Output]):
     ) -> list[Output]:
         """`batch`, async: all at once, or as `max_concurrency` lets. The first failure cancels and
         awaits the others."""
-        inputs = _listed(inputs)
-        configs, gate = _shared(config, len(inputs))
+        inputs = listed(inputs)
+        configs, gate = shared(config, len(inputs))
         return await _async_fan.gather(
             lambda i: self.ainvoke(inputs[i], configs[i], **kwargs),
             len(inputs),
@@ -180,8 +180,8 @@ class Runnable(About, Copied, Viewed[Output], Generic[Input, Output]):
         **kwargs: Any,
     ) -> Generator[tuple[int, Output | Exception], None, None]:
         """Pairs `(i, output of inputs[i])` in the order in which they get done."""
-        given = _listed(inputs)
-        configs, gate = _shared(config, len(given))
+        given = listed(inputs)
+        configs, gate = shared(config, len(given))
         yield from _sync_fan.gather_as_done(
             lambda i: self.invoke(given[i], configs[i], **kwargs),
             len(given),
@@ -198,8 +198,8 @@ class Runnable(About, Copied, Viewed[Output], Generic[Input, Output]):
         **kwargs: Any,
     ) -> AsyncGenerator[tuple[int, Output | Exception], None]:
         """`batch_as_completed`, async."""
-        given = _listed(inputs)
-        configs, gate = _shared(config, len(given))
+        given = listed(inputs)
+        configs, gate = shared(config, len(given))
         pairs = _async_fan.gather_as_done(
             lambda i: self.ainvoke(given[i], configs[i], **kwargs),
             len(given),
@@ -336,18 +336,27 @@ class Runnable(About, Copied, Viewed[Output], Generic[Input, Output]):
         *,
         retry_if_exception_type: tuple[type[BaseException], ...]
         | type[BaseException]
-        | Callable[[BaseException], bool] = (Exception,),
+        | Callable[[BaseException], bool]
+        | Literal["transient"] = (Exception,),
         wait_exponential_jitter: bool = True,
         exponential_jitter_params: Mapping[str, float] | None = None,
         stop_after_attempt: int = 3,
+        when: When = "before_first_chunk",
+        resets: bool = False,
+        retry_budget: Any = None,
+        max_total: float | None = None,
     ) -> Runnable[Input, Output]:
-        """Tried again when it fails; see `RunnableRetry.of`."""
+        """Tried again when it fails; see `RunnableRetry` and its `of`."""
         return makers["retry"](  # type: ignore[no-any-return]
             self,
             retry_if_exception_type=retry_if_exception_type,
             wait_exponential_jitter=wait_exponential_jitter,
             exponential_jitter_params=exponential_jitter_params,
             stop_after_attempt=stop_after_attempt,
+            when=when,
+            resets=resets,
+            retry_budget=retry_budget,
+            max_total=max_total,
         )
 
     def with_fallbacks(
@@ -356,6 +365,8 @@ class Runnable(About, Copied, Viewed[Output], Generic[Input, Output]):
         *,
         exceptions_to_handle: tuple[type[BaseException], ...] = (Exception,),
         exception_key: str | None = None,
+        when: When = "before_first_chunk",
+        resets: bool = False,
     ) -> Runnable[Input, Output | Other]:
         """With others to take over when it fails; see `RunnableWithFallbacks`."""
         return makers["fallbacks"](  # type: ignore[no-any-return]
@@ -363,7 +374,38 @@ class Runnable(About, Copied, Viewed[Output], Generic[Input, Output]):
             fallbacks=fallbacks,
             exceptions_to_handle=exceptions_to_handle,
             exception_key=exception_key,
+            when=when,
+            resets=resets,
         )
+
+    def with_timeout(
+        self,
+        *,
+        first_chunk: float | None = None,
+        idle: float | None = None,
+        total: float | None = None,
+    ) -> Runnable[Input, Output]:
+        """With limits, in seconds, to how long it keeps its reader waiting; see
+        `headrace.resilience.RunnableWithTimeout`."""
+        from ..resilience.timeout import RunnableWithTimeout
+
+        return RunnableWithTimeout(bound=self, first_chunk=first_chunk, idle=idle, total=total)
+
+    def with_hedge(
+        self, other: Runnable[Input, Other] | None = None, after: float = 0.8
+    ) -> Runnable[Input, Output | Other]:
+        """With `other`, or itself once more, started when no chunk has come within `after`
+        seconds: the first chunk wins; see `headrace.resilience.RunnableWithHedge`."""
+        from ..resilience.hedge import RunnableWithHedge
+
+        return RunnableWithHedge(bound=self, other=other, after=after)
+
+    def with_circuit_breaker(self, breaker: Any = None, **kwargs: Any) -> Runnable[Input, Output]:
+        """Called only while it has not failed too often: behind a
+        `headrace.resilience.CircuitBreaker`, or one of its own made with the keywords."""
+        from ..resilience.breaker import circuit_breaker
+
+        return circuit_breaker(self, breaker, **kwargs)
 
     def configurable_fields(self, **kwargs: Any) -> Runnable[Input, Output]:
         """With fields (of a pydantic component) or constructor parameters (of any other) that a
@@ -479,26 +521,3 @@ Step: TypeAlias = (
     | Mapping[str, Any]
 )
 """A branch of a dict: what takes an `A`."""
-
-
-def _listed(inputs: Any) -> list[Any]:
-    if isinstance(inputs, (str, bytes, Mapping)):
-        raise InputError(
-            f"batch got a {type(inputs).__name__} as its inputs: give a list with one input each."
-        )
-    return inputs if isinstance(inputs, list) else list(inputs)
-
-
-def _shared(config: Any, count: int) -> tuple[Sequence[Any], Gate | None]:
-    """A config for each input, and the one gate that all of them share."""
-    if config is None:
-        parent = current_run()
-        return [None] * count, None if parent is None else parent.gate
-    configs = get_config_list(config, count)
-    if not configs:
-        return configs, None
-    gate = begin(None, configs[0]).gate
-    if gate is not None:
-        for each in configs:
-            each["max_concurrency"] = gate
-    return configs, gate

@@ -30,9 +30,14 @@ def coerce_to_runnable(thing: Any, where: str = "") -> Any:
         return makers["parallel"](thing)
     if is_generator(thing):
         return makers["generator"](thing)
+    place = where and f", {where},"
+    if any(kind.__module__.startswith("langchain_core.runn") for kind in type(thing).__mro__):
+        raise NotRunnableError(
+            f"{type(thing).__name__}{place} is a runnable of LangChain's: give "
+            "from_langchain(…) of it, with `from headrace.langchain import from_langchain`."
+        )
     if callable(thing):
         return makers["lambda"](thing)
-    place = where and f", {where},"
     raise NotRunnableError(
         f"{thing!r} ({type(thing).__name__}){place} cannot be a step of a chain: give a Runnable, "
         "a function, a generator function, or a dict of those."

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ._again import Again
+
 _SAYS = {
     "streams": "streams",
     "barrier": "waits for its whole input",
@@ -17,7 +19,8 @@ _SAYS = {
 class Step:
     """One step. `path` as in events and errors; `kind` is `"streams"`, `"barrier"` or `"source"`;
     `advice` what to write instead of a barrier ("" where there is nothing better, or where it would
-    change nothing because a later step waits anyway)."""
+    change nothing because a later step waits anyway). Of a policy, which has the name of what is in
+    it: `policy`, its class, and `terms`, what it was given."""
 
     path: str
     label: str
@@ -26,6 +29,8 @@ class Step:
     depth: int
     kind: str
     advice: str = ""
+    policy: str = ""
+    terms: str = ""
 
 
 class Explanation:
@@ -55,13 +60,15 @@ class Explanation:
 
     def __str__(self) -> str:
         names = [
-            f"{'  ' * step.depth}{f'{step.label}: ' if step.label else ''}{step.name}"
+            f"{'  ' * step.depth}{f'{step.label}: ' if step.label else ''}"
+            + (f"{step.policy}({step.name})" if step.policy else step.name)
             for step in self.steps
         ]
         width = max(map(len, names), default=0) + 2
         lines = []
         for name, step in zip(names, self.steps, strict=True):
-            lines.append(f"{name:<{width}}{_SAYS[step.kind]}")
+            terms = f" ({step.terms})" if step.terms else ""
+            lines.append(f"{name:<{width}}{_SAYS[step.kind]}{terms}")
             if step.advice:
                 lines.append(f"{' ' * width}→ {step.advice}")
         return "\n".join(lines)
@@ -84,12 +91,18 @@ def _walk(node: Any, label: str | None, parent: str, depth: int, shows: bool) ->
     name = node.get_name()
     here = f"{label}:{name}" if label else name
     path = f"{parent}/{here}" if parent else name
-    flow = node._flow()
-    yield Step(
-        path, label or "", name, node._run_type, depth, flow.kind, flow.advice if shows else ""
-    )
+    own = node._node if isinstance(node, _Named) else node
+    flow = own.flow_read(outermost=not parent) if isinstance(own, Again) else own._flow()
+    advice = flow.advice if shows else ""
+    policy = _policy(own)
+    yield Step(path, label or "", name, node._run_type, depth, flow.kind, advice, *policy)
     for number, (child_label, child) in enumerate(node._children()):
         yield from _walk(child, child_label, path, depth + 1, shows and node._shows(number))
+
+
+def _policy(node: Any) -> tuple[str, str]:
+    terms = getattr(type(node), "_terms_told", None)
+    return ("", "") if terms is None else (type(node).__name__, terms(node))
 
 
 class _Named:
@@ -103,9 +116,6 @@ class _Named:
 
     def get_name(self) -> str:
         return self._name
-
-    def _flow(self) -> Any:
-        return self._node._flow()
 
     def _shows(self, number: int) -> bool:
         return self._node._shows(number)  # type: ignore[no-any-return]

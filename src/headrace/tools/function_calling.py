@@ -29,6 +29,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 from ..errors import InputError
 from ..json_schema import self_contained
 from ..messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from ..messages.convert import is_langchains
 from .base import BaseTool
 from .described import is_described, is_model, json_schema_of
 from .errors import ToolSchemaError
@@ -64,7 +65,7 @@ class ToolDescription(TypedDict):
 _PROVIDED: Final = frozenset(
     {"function", "file_search", "computer", "computer_use_preview", "code_interpreter", "mcp",
      "image_generation", "web_search", "web_search_preview", "tool_search", "apply_patch",
-     "namespace"}
+     "namespace", "shell", "local_shell", "programmatic_tool_calling", "web_search_2025_08_26"}
 )  # fmt: skip
 """Types of tools that OpenAI's API knows by itself; the descriptions of these go through as is."""
 
@@ -96,6 +97,11 @@ def convert_to_openai_function(
         raise ToolSchemaError(
             f"{function.__name__} is a class of tools; give an instance: {function.__name__}()."
         )
+    elif is_langchains(function):  # ahead of functions: some versions' tools can be called
+        raise ToolSchemaError(
+            f"{type(function).__name__} is LangChain's: give from_langchain(…) of the tool, with "
+            "`from headrace.langchain import from_langchain`."
+        )
     elif is_model(function) or is_described(function):
         found = _of_schema(json_schema_of(function))
     elif callable(function):
@@ -126,6 +132,8 @@ def convert_to_openai_tool(
         if kind == "function" and strict is not None and isinstance(inner, Mapping):
             return {**tool, "function": convert_to_openai_function(inner, strict=strict)}
         if kind in _PROVIDED or str(kind).startswith("web_search_preview"):
+            return dict(tool)
+        if kind == "custom" and "input_schema" not in tool:  # of free text; else it is Anthropic's
             return dict(tool)
     if isinstance(tool, Tool) and (tool.metadata or {}).get("type") == "custom_tool":
         custom = {"type": "custom", "name": tool.name, "description": tool.description}

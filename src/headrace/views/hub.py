@@ -1,8 +1,8 @@
 """The hub: the one observer of a run behind a handle, which feeds its readers.
 
-It keeps what a reader that comes late has missed: the outermost run's chunks, joined now and then,
-and the models' answers by content blocks, so that memory follows the text. It takes nothing else,
-unless a reader wants events; steps of which nobody wants any are not even tapped.
+It keeps what a reader that comes late has missed (`Heard`): the outermost run's chunks, joined now
+and then, and the models' answers by content blocks, so that memory follows the text. It takes
+nothing else, unless a reader wants events; steps of which nobody wants any are not even tapped.
 
 As an observer it is called from whatever thread or task an event happens in; `lock` makes that one
 order. It is also the run's valve: `full` while a reader with the policy `block` is, when another
@@ -16,7 +16,7 @@ import threading
 from asyncio import CancelledError, Future, get_running_loop
 from collections.abc import Callable, Iterable
 from threading import get_ident
-from typing import Any, get_origin
+from typing import Any
 
 from .._threads import Signal
 from ..callbacks.arguments import MODELS, RunCancelledError
@@ -24,44 +24,39 @@ from ..errors import HeadraceError
 from ..events import (
     EVENTS,
     Event,
+    Reset,
     RunCancelled,
     RunChunk,
     RunEnded,
     RunFailed,
     RunInfo,
+    StreamReset,
     Takes,
 )
-from ..flow import ROOM, compact, fold_of, fold_partial
-from ..messages import BaseMessage
 from .blocks import Answer, terminal_again, told
+from .heard import Heard
 from .readers import TURN, Reader
 from .subscription import Hold, LoopHold
 
 __all__ = ["AsyncHub", "Hub"]
 
 _ENDS = frozenset({RunEnded, RunFailed, RunCancelled})
-_KEPT = _ENDS | {RunChunk}
+_KEPT = _ENDS | {RunChunk, StreamReset}
 _NOTHING: frozenset[Any] = frozenset()
+_RESETS: frozenset[Any] = frozenset({StreamReset})
 _ENDINGS = {"stop": "stop()", "cancel": "cancel()", "leave": "leaving its block"}
 _HOW = {"cancel": "was cancelled by cancel()", "leave": "was ended with the block of its handle"}
 
 
-class Hub(Hold):
+class Hub(Heard, Hold):
     """See the file's head. `ending` says what the user asked for: "stop", "cancel" or "leave"."""
 
     streams_models = True  # a handle shows the tokens of models that are invoked, too
     _tells = True
 
     def __init__(self, runnable: Any) -> None:
-        super().__init__()
+        super().__init__(runnable)
         self.lock = threading.RLock()
-        self.fold = fold_of(runnable, None, None)
-        self.text_of_root = _text_of_root(runnable, self.fold)
-        self.root: Any = None
-        self.terminal: Any = None  # the last event of the outermost run
-        self.chunks: list[Any] = []
-        self._room_for_chunks = ROOM
-        self.answers: dict[RunInfo, Answer] = {}
         self.readers: dict[str, list[Reader]] = {"chunks": [], "blocks": [], "events": []}
         self._turns: list[Reader] = []  # the run is to hand over to these
         self._hears_blocks = False  # whether somebody wants events of blocks
@@ -77,9 +72,10 @@ class Hub(Hold):
         with self.lock:
             if self.root is None:
                 self.root = run  # nothing below it is told of before
-            own = _ENDS if run is self.root else _NOTHING
-            if run is self.root or run.run_type in MODELS:
+            if self._begins(run):
                 own = _KEPT
+            else:
+                own = _RESETS | _ENDS if run.id in self._holding else _RESETS
             for reader in self.readers["events"]:
                 takes = self._asked(reader, run)
                 own = own.union(kind for kind in EVENTS if kind in takes)
@@ -101,15 +97,10 @@ class Hub(Hold):
                 self._chunk(event.run, self._answer(event.run), event.chunk, event)
             elif type(event) in _ENDS:
                 self._ended(event)
+            elif type(event) is StreamReset:
+                self._begun_anew(event)
             else:
                 self._tell(event)
-
-    def _answer(self, run: RunInfo) -> Answer | None:
-        """What keeps a model's answer; None for other runs."""
-        found = self.answers.get(run)
-        if found is None and run.run_type in MODELS:
-            found = self.answers[run] = Answer()
-        return found
 
     def _chunk(self, run: RunInfo, answer: Answer | None, chunk: Any, event: Any = None) -> None:
         root = run is self.root
@@ -117,7 +108,7 @@ class Hub(Hold):
             self._keep(chunk)
         triples: Any = ()
         if answer is not None:
-            if not answer.heard:
+            if not answer.heard and run.run_type in MODELS:
                 self.live.add(run)
                 if self.stopping:  # a step behind a model that was stopped asks another one
                     self.end("stop")
@@ -126,62 +117,82 @@ class Hub(Hold):
                 triples = answer.feed(chunk)
             else:
                 answer.add(chunk)
-        if root or not self.text_of_root:  # else models have nothing to say to these
+        heard = root or not self.text_of_root  # else models have nothing to say to these
+        if heard and self._counts(run):
             for reader in self.readers["chunks"]:
                 for item in reader.view.chunk(run, chunk):
                     reader.push(item)
         if self.readers["events"]:
             self._tell(event or RunChunk(run, run._next(), chunk))  # type: ignore[attr-defined]
         if triples:
-            self._tell_blocks(told(run, triples))
+            self._tell_blocks(run, triples)
 
-    def _keep(self, chunk: Any) -> None:
-        if self.text_of_root is None:
-            self.text_of_root = isinstance(chunk, (str, BaseMessage))
-        chunks = self.chunks
-        chunks.append(chunk)
-        if len(chunks) > self._room_for_chunks:
-            self._room_for_chunks = compact(self.fold, chunks, self._room_for_chunks)
+    def _begun_anew(self, event: StreamReset) -> None:
+        """What has come of a run and of those below it does not count."""
+        run = event.run
+        self._forget(event)
+        if run is self.root and run.id not in self._holding and event.discarded:
+            reset = Reset(event.attempt, event.error, event.discarded)
+            self._push_all(lambda view: view.reset(reset))
+        self._tell(event)
+
+    def _held_no_more(self, event: Any) -> None:
+        """A policy has ended: what its last try said is valid now, if that went well."""
+        run = event.run
+        self._holding.discard(run.id)
+        if type(event) is RunEnded and not self._may_be_void(run):
+            answers = self._below(run, self.answers)
+            self._push_all(lambda view: view.said(answers))
+
+    def _push_all(self, items: Callable[[Any], Iterable[Any]]) -> None:
+        for reader in (*self.readers["chunks"], *self.readers["blocks"]):
+            for item in items(reader.view):
+                reader.push(item)
 
     def _ended(self, event: Any) -> None:
         run = event.run
         self.live.discard(run)
         if run is self.root:
             self.terminal = event
-        if run.run_type in MODELS and type(event) is RunEnded:
+        if type(event) is RunEnded and (run.run_type in MODELS or run.id in self._speaking):
             event = self._answered(event)
+        if run.id in self._holding:
+            self._held_no_more(event)
         self._tell(event)
         for reader in self.readers["events"]:
             reader.known.pop(run, None)
 
     def _answered(self, event: RunEnded) -> RunEnded:
-        """A model's run has ended: so have its blocks. One that was invoked has told no chunk."""
+        """A run with an answer has ended: so have its blocks. A model that was invoked has told no
+        chunk."""
         run = event.run
         answer: Any = self._answer(run)
         triples = []
         if not answer.heard:
             triples = answer.feed(event.output)
             for reader in self.readers["chunks"]:
-                if run is not self.root:
+                if run is not self.root and self._counts(run):
                     for item in reader.view.chunk(run, event.output):
                         reader.push(item)
         triples += answer.end()
         if not (triples and self._hears_blocks):
             return event
-        self._tell_blocks(told(run, triples))
-        return terminal_again(event)
+        self._tell_blocks(run, triples)
+        return terminal_again(event) if run.run_type in MODELS else event
 
     def _tell(self, event: Event) -> None:
         for reader in self.readers["events"]:
             if type(event) in self._taken_by(reader, event.run):
                 self._feed(reader, event)
 
-    def _tell_blocks(self, events: list[Event]) -> None:
-        for event in events:
-            for reader in self.readers["blocks"]:
+    def _tell_blocks(self, run: RunInfo, triples: Any) -> None:
+        shown = self.readers["blocks"] if self._counts(run) else ()
+        hearing = self.readers["events"] if run.run_type in MODELS else ()
+        for event in told(run, triples):
+            for reader in shown:
                 for item in reader.view.feed(event):
                     reader.push(item)
-            for reader in self.readers["events"]:
+            for reader in hearing:
                 if reader.view.blocks and type(event) in self._taken_by(reader, event.run):
                     self._feed(reader, event)
 
@@ -209,7 +220,8 @@ class Hub(Hold):
         found = reader.known.get(run)
         if found is None:
             found = self._asked(reader, run)
-            if run.run_type in MODELS or all(kind in found for kind in _ENDS):
+            ends = run.run_type in MODELS or run.id in self._speaking
+            if ends or all(kind in found for kind in _ENDS):
                 reader.known[run] = found
         return found
 
@@ -365,15 +377,6 @@ class Hub(Hold):
         path = None if self.root is None else self.root.path
         return RunCancelledError(path, self._partial(), _HOW.get(self.ending or ""))
 
-    def _partial(self) -> Any:
-        """What has come of the output."""
-        terminal = self.terminal
-        if type(terminal) is RunEnded:
-            return terminal.output
-        if terminal is not None:
-            return terminal.partial
-        return fold_partial(self.fold, list(self.chunks)) if self.chunks else None
-
     def output(self) -> Any:
         """The output of a run that has ended by itself, or as much of it as had come."""
         with self.lock:
@@ -457,17 +460,3 @@ class AsyncHub(LoopHold, Hub):
             finally:
                 self._waiters.remove(waiter)
                 self.tighten(relaxed)
-
-
-def _text_of_root(runnable: Any, fold: Any) -> bool | None:
-    """Whether what comes out is text, in pieces; None where only a chunk can tell."""
-    if fold is not None:
-        return False
-    try:
-        kind = runnable.OutputType
-    except Exception:  # a class that does not say: what comes tells
-        return None
-    kind = get_origin(kind) or kind
-    if not isinstance(kind, type) or kind in (object, Any):
-        return None
-    return issubclass(kind, (str, BaseMessage))

@@ -9,18 +9,22 @@ items amount to. All are called under the hub's lock.
 | `CHUNKS` | `chunk(run, chunk)`: of the outermost run and of models |
 | `BLOCKS` | `feed(event)` with events of content blocks |
 | `EVENTS` | `feed(event)` with those that its `wants(run)` names |
+
+Of models whose answers may be void yet, since a policy above them starts over and holds its chunks
+back, the first two hear when that is over: by `said(answers)`. Where the outermost run itself tells
+of resets (`resets=True`), they give a `Reset` as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from ..events import BlockDelta, BlockEnded, BlockStarted, Event, RunChunk, RunInfo
+from ..events import BlockDelta, BlockEnded, BlockStarted, Event, Reset, RunChunk, RunInfo
 from ..flow import fold_partial
 from ..merge import merge_dicts
 from ..messages import BaseMessage
-from .blocks import told
+from .blocks import Answer, told
 from .filters import Filter
 from .subscription import View
 from .typed import Typed
@@ -28,6 +32,7 @@ from .typed import Typed
 __all__ = ["Blocks", "Chunks", "Events", "Reasoning", "Text", "ToolCalls", "text_in"]
 
 Takes = Literal["chunks", "blocks", "events"]
+Answers = Mapping[RunInfo, Answer]
 
 
 def text_in(chunk: Any) -> str:
@@ -49,15 +54,22 @@ class _View:
 
     def key(self, item: Any) -> tuple[Any, bool]:
         """(what an item continues, whether it can be joined to that)."""
-        return None, True
+        return None, type(item) is not Reset
 
     def join(self, items: list[Any]) -> Any:
         """Several items of one key as one."""
         return "".join(items)
 
+    def reset(self, reset: Reset) -> Iterable[Any]:
+        """The outermost run starts over."""
+        return (reset,)
+
+    def said(self, answers: Answers) -> Iterable[Any]:
+        """What models have said so far of whom it has not heard."""
+        return ()
+
     def past(self) -> Iterable[Any]:
-        whole = self.whole()
-        return [whole] if whole else []
+        return self.said(self.hub.valid())
 
     def whole(self) -> Any:
         raise NotImplementedError
@@ -72,6 +84,12 @@ class Chunks(_View):
 
     def chunk(self, run: RunInfo, chunk: Any) -> Iterable[Any]:
         return (chunk,) if run is self.hub.root else ()
+
+    def key(self, item: Any) -> tuple[Any, bool]:
+        return None, True
+
+    def reset(self, reset: Reset) -> Iterable[Any]:
+        return ()  # it is one of the chunks
 
     def join(self, items: list[Any]) -> Any:
         return fold_partial(self.hub.fold, items)
@@ -97,8 +115,10 @@ class Text(_View):
         if hub.text_of_root:
             text = text_in(chunk) if run is hub.root else ""
             return (text,) if text else ()
-        text = text_in(chunk) if run is not hub.root else ""
-        if hub.text_of_root is None:
+        return self._of_models(text_in(chunk) if run is not hub.root else "")
+
+    def _of_models(self, text: str) -> Iterable[str]:
+        if self.hub.text_of_root is None:
             if text:
                 self._waiting.append(text)
             return ()
@@ -107,27 +127,34 @@ class Text(_View):
             self._waiting = []
         return (text,) if text else ()
 
+    def reset(self, reset: Reset) -> Iterable[Any]:
+        self._waiting = []
+        return (reset,)
+
+    def said(self, answers: Answers) -> Iterable[str]:
+        return () if self.hub.text_of_root else self._of_models(_said(answers, "text"))
+
     def past(self) -> Iterable[str]:
-        if self.hub.text_of_root is None:
-            self._waiting = [_said(self.hub, "text")]
-            return ()
-        return super().past()
+        if not self.hub.text_of_root:
+            return super().past()
+        whole = self.whole()
+        return (whole,) if whole else ()
 
     def whole(self) -> str:
         if self.hub.text_of_root:
             return text_in(fold_partial(None, list(self.hub.chunks)))
-        return _said(self.hub, "text")
+        return _said(self.hub.answers, "text")
 
     def rest(self) -> Iterable[str]:
         text = "" if self.hub.text_of_root else "".join(self._waiting)
         return (text,) if text else ()
 
 
-def _said(hub: Any, kind: str) -> str:
-    """What the models have said in blocks of a kind, "text" or "reasoning", which name it so."""
+def _said(answers: Answers, kind: str) -> str:
+    """What models have said in blocks of a kind, "text" or "reasoning", which name it so."""
     return "".join(
         block.so_far().get(kind) or ""
-        for answer in hub.answers.values()
+        for answer in answers.values()
         for block in answer.settle().blocks
         if block.type == kind
     )
@@ -145,8 +172,12 @@ class Reasoning(_View):
                 return (text,)
         return ()
 
+    def said(self, answers: Answers) -> Iterable[str]:
+        text = _said(answers, "reasoning")
+        return (text,) if text else ()
+
     def whole(self) -> str:
-        return _said(self.hub, "reasoning")
+        return _said(self.hub.answers, "reasoning")
 
 
 class ToolCalls(_View):
@@ -162,13 +193,13 @@ class ToolCalls(_View):
     def key(self, item: Any) -> tuple[Any, bool]:
         return None, False
 
-    def past(self) -> Iterable[Any]:
-        return self.whole()  # type: ignore[no-any-return]
-
-    def whole(self) -> Any:
-        blocks = [b for a in self.hub.answers.values() for b in a.settle().blocks if b.ended]
+    def said(self, answers: Answers) -> Iterable[Any]:
+        blocks = [b for answer in answers.values() for b in answer.settle().blocks if b.ended]
         wholes = [block.whole() for block in blocks if block.type == "tool_call"]
         return [block for block in wholes if block["type"] == "tool_call"]
+
+    def whole(self) -> Any:
+        return self.said(self.hub.answers)
 
 
 class Blocks(_View):
@@ -186,9 +217,9 @@ class Blocks(_View):
     def join(self, items: list[Any]) -> Any:
         return _join_events(self.hub, items)
 
-    def past(self) -> Iterable[Any]:
+    def said(self, answers: Answers) -> Iterable[Any]:
         found: list[Any] = []
-        for run, answer in self.hub.answers.items():
+        for run, answer in answers.items():
             for block in answer.settle().blocks:
                 triples: list[Any] = [(BlockStarted, block.index, block.head()),
                                       (BlockDelta, block.index, block.so_far())]  # fmt: skip

@@ -9,6 +9,7 @@
 | stream | `chunk` |
 | end | `output`, and `input` except of the outermost run |
 | error, of tools | `error`, `input`, `tool_call_id` |
+| reset | `attempt`, `error`, `discarded`: what came of this run and of those below is void |
 
 Inputs and outputs of models, tools and retrievers have the shapes in the tables below. The steps of
 a chain that is *invoked* inside the run report no chunks; models always do, where they can stream.
@@ -34,6 +35,7 @@ from ..events import (
     RunFailed,
     RunInfo,
     RunStarted,
+    StreamReset,
     Takes,
 )
 from ..messages.tool_calls import split_call
@@ -86,7 +88,7 @@ _INPUTS: dict[str, _Shape] = {
 }
 _OUTPUTS: dict[str, _Answered] = {"llm": _prompts_answered}
 
-_ALWAYS = frozenset({RunStarted, RunEnded, RunCancelled, RunFailed, CustomEvent})
+_ALWAYS = frozenset({RunStarted, RunEnded, RunCancelled, RunFailed, CustomEvent, StreamReset})
 _WITH_CHUNKS = _ALWAYS | {RunChunk}
 
 
@@ -200,6 +202,11 @@ class StreamEvents:
         data = {"error": event.error, "input": _arguments(given), "tool_call_id": call_id}
         return ({**about, "event": "on_tool_error", "data": data},)
 
+    def _reset(self, event: StreamReset) -> Iterable[dict[str, Any]]:
+        about, kind, _ = self._known(event.run)
+        data = {"attempt": event.attempt, "error": event.error, "discarded": event.discarded}
+        return ({**about, "event": f"on_{kind}_reset", "data": data},)
+
     def _cancelled(self, event: RunCancelled) -> Iterable[dict[str, Any]]:
         self._live.pop(event.run, None)
         return ()
@@ -240,4 +247,5 @@ _FEEDS: dict[type, Callable[[StreamEvents, Any], Iterable[dict[str, Any]]]] = {
     RunFailed: StreamEvents._failed,
     RunCancelled: StreamEvents._cancelled,
     CustomEvent: StreamEvents._custom,
+    StreamReset: StreamEvents._reset,
 }

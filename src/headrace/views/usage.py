@@ -23,7 +23,7 @@ class Usage:
         self.by_path: dict[str, UsageMetadata] = {}
         self.by_model: dict[str, UsageMetadata] = {}
         with hub.lock:
-            for run, answer in hub.answers.items():
+            for run, answer in hub.of_models().items():
                 usage = answer.settle().usage
                 if usage is not None:
                     _count(self.by_path, run.path, usage)

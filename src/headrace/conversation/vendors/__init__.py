@@ -2,7 +2,8 @@
 
 `message.content_blocks` asks here, by `response_metadata["model_provider"]`, when it is read.
 For each vendor there is a table from its types of blocks to functions; the forms are those of the
-vendors' API references.
+vendors' API references. Blocks that are standard already, as Headrace's own models write them, pass
+as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from ...messages import AIMessage
-from ._parts import MISSHAPEN, Block, Vendor, non_standard
+from ._parts import MISSHAPEN, Block, Vendor, is_standard, non_standard
 from .anthropic import ANTHROPIC
 from .bedrock import CONVERSE
 from .google import GOOGLE
@@ -21,6 +22,7 @@ __all__ = ["translated"]
 
 _VENDORS: Mapping[str, Vendor] = {
     "anthropic": ANTHROPIC,
+    "azure": OPENAI,
     "bedrock": ANTHROPIC,
     "bedrock_converse": CONVERSE,
     "google_genai": GOOGLE,
@@ -37,21 +39,33 @@ def translated(message: AIMessage, provider: str) -> list[Block] | None:
         return None
     items = [content] if isinstance(content, str) and content else content or []
     blocks: list[Block] = []
+    standard = _all_standard([item for item in items if isinstance(item, dict)])
     for item in items:
         if isinstance(item, str):
             blocks.append({"type": "text", "text": item})
         else:
-            blocks += _of_item(item, message, vendor)
+            blocks += [dict(item)] if standard else _of_item(item, message, vendor)
     vendor.calls(message, blocks)
     with suppress(*MISSHAPEN):  # then the metadata is not what the vendor documents
         vendor.finish(message, blocks)
     return blocks
 
 
+def _all_standard(items: list[Block]) -> bool:
+    """Whether blocks were standard from the first: all of them could be, and one has a form that no
+    vendor's has. Plain text and refusals look the same everywhere, and say nothing."""
+    return all(map(is_standard, items)) and any(
+        block["type"] not in ("text", "refusal") or block.get("annotations") for block in items
+    )
+
+
 def _of_item(item: Block, message: AIMessage, vendor: Vendor) -> list[Block]:
     """The standard blocks of a block; one that is not as the vendor documents is wrapped."""
     try:
-        return vendor.blocks.get(item.get("type", ""), vendor.other)(item, message)
+        read = vendor.blocks.get(item.get("type", ""))
+        if is_standard(item) and (read is None or item.get("annotations")):
+            return [dict(item)]
+        return (read or vendor.other)(item, message)
     except MISSHAPEN:
         return non_standard(item)
 

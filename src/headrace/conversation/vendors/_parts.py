@@ -8,15 +8,19 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from ...messages import AIMessage, AIMessageChunk
+from ...messages.content import BLOCK_TYPES
 from ...messages.tool_calls import piece_block
 
-__all__ = ["MISSHAPEN", "Block", "Table", "Vendor", "add_calls", "call_of", "is_growing", "made",
-           "non_standard", "objects_of", "text_base64"]  # fmt: skip
+__all__ = ["MISSHAPEN", "Block", "Table", "Vendor", "add_calls", "call_of", "is_growing",
+           "is_standard", "made", "non_standard", "objects_of", "text_base64"]  # fmt: skip
 
 # What translating raises where a vendor's block lacks a key, or holds a value of another type.
 MISSHAPEN = (AttributeError, LookupError, TypeError, ValueError)
 
 _CALLS = ("tool_call", "invalid_tool_call")
+# Keys of blocks that have a standard type, and a vendor's form.
+_NOT_STANDARD = frozenset({"citations", "file", "source", "source_type", "summary"})
+_ANNOTATIONS = ("citation", "non_standard_annotation")
 
 Block: TypeAlias = dict[str, Any]
 # For each type of a vendor's blocks, what makes standard ones of it.
@@ -50,6 +54,16 @@ def non_standard(source: Block, message: Any = None) -> list[Block]:
         return [{"type": "non_standard", "value": value}]
     index = value.pop("index")
     return [{"type": "non_standard", "value": value, "index": index}]
+
+
+def is_standard(block: Block) -> bool:
+    """Whether a block has a standard form, its annotations included."""
+    kind, notes = block.get("type"), block.get("annotations") or ()
+    if not isinstance(kind, str) or kind not in BLOCK_TYPES or not _NOT_STANDARD.isdisjoint(block):
+        return False
+    if not isinstance(notes, (list, tuple)):
+        return False
+    return all(isinstance(note, dict) and note.get("type") in _ANNOTATIONS for note in notes)
 
 
 def is_growing(message: AIMessage) -> bool:

@@ -8,7 +8,9 @@ from typing import Any
 from ...messages import AIMessage
 from ._parts import Block, Vendor, call_of, is_growing, made, non_standard, objects_of
 
-__all__ = ["ANTHROPIC", "input_json_delta", "text_with", "tool_use"]
+__all__ = [
+    "ANTHROPIC", "citation", "input_json_delta", "other_block", "text_with", "tool_use",
+]  # fmt: skip
 
 # Where citations of documents name their document, and what they are called here.
 _IN_DOCUMENTS = frozenset(
@@ -18,7 +20,8 @@ _PLAIN_TEXT = frozenset({"type", "text", "index"})  # what most chunks of a stre
 _SERVER_TOOLS = {"code_execution": "code_interpreter"}
 
 
-def _citation(source: Block) -> Block:
+def citation(source: Block) -> Block:
+    """A standard citation; one of a kind that is not known is wrapped."""
     kind = source.get("type")
     if "cited_text" in source and kind == "web_search_result_location" and "url" in source:
         return made("citation", source, {"cited_text", "url", "title", "index"},
@@ -41,7 +44,7 @@ def text_with(source: Block, citations: list[Block]) -> list[Block]:
 
 
 def _text(source: Block, message: AIMessage) -> list[Block]:
-    return text_with(source, [_citation(one) for one in source.get("citations") or ()])
+    return text_with(source, [citation(one) for one in source.get("citations") or ()])
 
 
 def _thinking(source: Block, message: AIMessage) -> list[Block]:
@@ -97,7 +100,8 @@ def _mcp_tool_use(source: Block, message: AIMessage) -> list[Block]:
     return _server_call("remote_mcp", source, message, **named)
 
 
-def _other(source: Block, message: AIMessage) -> list[Block]:
+def other_block(source: Block, message: Any = None) -> list[Block]:
+    """The result of a tool that Anthropic runs; a block of any other kind is wrapped."""
     kind = source.get("type")
     if not isinstance(kind, str) or not kind.endswith("_tool_result"):
         return non_standard(source)
@@ -132,6 +136,6 @@ ANTHROPIC = Vendor(
         "server_tool_use": _server_tool_use,
         "mcp_tool_use": _mcp_tool_use,
     },
-    _other,
+    other_block,
     _finish,
 )

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 from ...messages import AIMessage
-from ...messages.content import BLOCK_TYPES
 from ._parts import Block, Vendor, call_of, made, objects_of
 
 __all__ = ["OPENAI"]
@@ -186,8 +185,6 @@ def _mcp_list_tools(source: Block, message: AIMessage) -> list[Block]:
 
 
 def _other(source: Block, message: AIMessage) -> list[Block]:
-    if source.get("type") in BLOCK_TYPES:
-        return [dict(source)]
     value = {name: item for name, item in source.items() if name != "index"}
     index = _index(source, "ns")
     block: Block = {"type": "non_standard", "value": value}

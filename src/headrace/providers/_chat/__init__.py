@@ -1,0 +1,1 @@
+"""The Chat Completions protocol: requests, answers, and the base of models that speak it."""

@@ -1,0 +1,144 @@
+"""`ChatCompletionsModel`: base of the chat models whose provider speaks the Chat Completions
+protocol, over the `openai` SDK unless the vendor says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+from pydantic import Field
+
+from headrace.language_models.structured import Modes
+from headrace.messages import BaseMessage
+
+from .._base.answer import Answer
+from .._base.provider import named
+from .._base.stainless import StainlessChatModel
+from .reader import ChatReader
+from .request import request_messages, response_format, tool_choice, wanted_usage
+
+__all__ = ["ChatCompletionsModel"]
+
+_FIELDS: Final = (
+    "temperature", "max_tokens", "top_p", "stop", "seed", "n", "frequency_penalty",
+    "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "reasoning_effort",
+    "parallel_tool_calls", "response_format", "user",
+)  # fmt: skip
+
+# OpenAI's own names of models, which want `max_completion_tokens`; its reasoning models refuse the
+# older word, and servers of one's own may know the older one only.
+_NEW_WORD: Final = re.compile(r"^(ft:)?(gpt-|chatgpt-|o\d)")
+
+
+class ChatCompletionsModel(StainlessChatModel):
+    """Base of the chat models of this protocol; parameters that are None are not sent.
+
+    Args:
+        seed: makes answers repeatable, as far as the provider can.
+        n: candidates for one prompt; `generate` gives all of them.
+        frequency_penalty, presence_penalty: from -2 to 2, against repetition.
+        logit_bias: from token id to a number from -100 to 100.
+        logprobs, top_logprobs: ask for the tokens' logarithmic probabilities, and for those of so
+            many others (0 to 20); they are in `response_metadata["logprobs"]`.
+        reasoning_effort: how long the model thinks, e.g. "low", "medium", "high".
+        parallel_tool_calls: whether one answer may have several tool calls.
+        response_format: the protocol's, or a schema; `with_structured_output` reads the
+            answer too.
+        user: your name for the end user, which helps the provider to see abuse.
+        extra_body: more of the request's parameters, which the SDK does not know.
+        think_tags: the model thinks in its text, between `<think>` and `</think>` (DeepSeek-R1 on
+            servers that leave it there): give that as reasoning.
+        http_client: an `httpx.Client`, or what the SDK takes; see `ProviderChatModel` for the rest.
+    """
+
+    _sdk: ClassVar[tuple[str, str]] = ("openai", "openai")
+    _asks_for_key: ClassVar[bool] = True
+    structured_modes: ClassVar[Modes] = ("json_schema", "function_calling", "json_mode")
+    _tells_usage: ClassVar[bool] = True
+    """Whether streams are asked for their usage, where `stream_usage` does not say."""
+
+    max_tokens: int | None = named("max_tokens", "max_completion_tokens")
+    seed: int | None = None
+    n: int | None = Field(default=None, ge=1)
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: dict[str | int, float] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    reasoning_effort: str | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: Any = None
+    user: str | None = None
+    extra_body: Mapping[str, Any] | None = None
+    think_tags: bool = False
+
+    def _settings(self) -> dict[str, Any]:
+        found = {name: getattr(self, name) for name in _FIELDS}
+        return {name: value for name, value in found.items() if value is not None}
+
+    # ---- the request ----------------------------------------------------------------------------
+
+    def _request(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        given: dict[str, Any],
+        *,
+        stream: bool,
+    ) -> dict[str, Any]:
+        counted = given.pop("stream_usage", self.stream_usage)
+        request = self._parameters(given)
+        if stop:
+            request["stop"] = stop
+        request = {"model": self.model, "messages": self._messages(messages), **request}
+        if "tool_choice" in request:
+            request["tool_choice"] = self._tool_choice(request["tool_choice"])
+        if "response_format" in request:
+            request["response_format"] = response_format(request["response_format"])
+        if not request.get("tools"):
+            request.pop("parallel_tool_calls", None)
+        if "max_tokens" in request and _NEW_WORD.match(str(request["model"])):
+            request.setdefault("max_completion_tokens", request.pop("max_tokens"))
+        if stream:
+            request["stream"] = True
+            if self._tells_usage if counted is None else counted:
+                request = wanted_usage(request)
+        else:
+            request.pop("stream_options", None)
+        return request
+
+    def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The model's settings and the call's, which count more; what is None is not sent."""
+        found = {**self._settings(), **self.model_kwargs}
+        if given.get("max_completion_tokens") is not None:  # another word for the same
+            found.pop("max_tokens", None)
+        found |= given
+        if self.extra_body:
+            found["extra_body"] = {**self.extra_body, **(found.get("extra_body") or {})}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _messages(self, messages: list[BaseMessage]) -> list[dict[str, Any]]:
+        return request_messages(messages)
+
+    def _tool_choice(self, choice: Any) -> Any:
+        return tool_choice(choice)
+
+    def _reader(self, request: Mapping[str, Any]) -> Answer:
+        options = request.get("stream_options") or {}
+        return ChatReader(
+            self.provider,
+            wants_usage=bool(options.get("include_usage")),
+            think_tags=self.think_tags,
+            blocks=bool(request.get("web_search_options")),
+        )
+
+    # ---- the SDK --------------------------------------------------------------------------------
+
+    def _resource(self, client: Any) -> Any:
+        return client.chat.completions
+
+    def _client_classes(self) -> tuple[Any, Any]:
+        openai = self._sdk_module()
+        return openai.OpenAI, openai.AsyncOpenAI

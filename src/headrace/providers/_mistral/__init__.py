@@ -1,0 +1,1 @@
+"""Mistral's dialect of Chat Completions: requests, answers, its SDK."""
