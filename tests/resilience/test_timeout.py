@@ -464,7 +464,8 @@ def test_what_is_late_between_two_chunks_is_not_awaited_for_long_either(clock, f
         with pytest.warns(HeadraceWarning, match="1 s of being given up"), pytest.raises(Timeout):
             while stream.next() is not END:
                 clock.now += 2
-        assert clock.now - begun == pytest.approx(2 + _sync_race.GRACE)
+        # A chunk may come before the limit is seen: not exact, but far from the 1000 of the body.
+        assert 2 + _sync_race.GRACE <= clock.now - begun < 20
         clock.wake_all()
 
     ASYNC.run(body)
