@@ -5,9 +5,11 @@
 #   make demo                    a chat model streams on your terminal
 #   make PYTHON=python3.13 test  with another Python (3.11 or newer)
 #   make VENV=/somewhere test    with another environment
+#   make PROCESSES=8 test        all tests in more processes than two
 
 PYTHON ?= python3
 VENV ?= .venv
+PROCESSES ?= 2
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -29,8 +31,8 @@ help:  ## what there is
 demo: $(VENV)/.stamp-local  ## the embedded model streams an answer, token by token
 	$(BIN)/headrace stream "what color is the sky?"
 
-test: $(VENV)/.stamp-dev  ## all tests; ARGS="-k json -x" goes to pytest
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.stamp-dev  ## all tests, in two processes; ARGS="-k json -x" goes to pytest, in one
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n $(PROCESSES) --dist worksteal)
 
 # All of it, whatever fails first, so that one run shows everything.
 lint: $(VENV)/.stamp-dev  ## style, types, floors and sizes

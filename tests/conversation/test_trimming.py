@@ -50,7 +50,7 @@ COUNTERS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("counter", COUNTERS, ids=repr)
+@pytest.mark.parametrize("counter", COUNTERS)
 def test_what_may_count(counter: Any):
     kept = hr.trim_messages(LONG, max_tokens=35, token_counter=counter)
     assert kept == LONG[-3:]

@@ -144,7 +144,6 @@ def test_a_choice_that_is_no_tool(given: Any):
         (add, r"bind_tools\(\[…\]\)"),
         ([3], "Unsupported function 3"),
     ],
-    ids=str,
 )
 def test_what_is_refused(given: Any, said: str):
     with pytest.raises((ConfigError, ToolSchemaError), match=said):

@@ -94,7 +94,7 @@ class Holder(Runnable[str, str]):
 
 
 @pytest.mark.parametrize(
-    "held", [threading.Lock(), threading.RLock(), io.StringIO(), (n for n in ()), pickle], ids=repr
+    "held", [threading.Lock(), threading.RLock(), io.StringIO(), (n for n in ()), pickle]
 )
 def test_what_is_open(held: Any) -> None:
     text = refusal(Holder([held]) | exclaim)

@@ -116,7 +116,7 @@ CREDENTIALS: list[tuple[dict[str, Any], dict[str, str], str, str]] = [
 
 @every_colour
 @pytest.mark.parametrize("behind", ["", "/openai/v1"])
-@pytest.mark.parametrize("known_by", CREDENTIALS, ids=str)
+@pytest.mark.parametrize("known_by", CREDENTIALS)
 def test_ways_to_be_known(
     known_by: Any, behind: str, colour: Colour, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,7 @@ KINDS: list[tuple[type[BaseMessage], str, set[str], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "tag", "required", "more"), KINDS, ids=lambda v: str(v)[:30])
+@pytest.mark.parametrize(("kind", "tag", "required", "more"), KINDS)
 def test_messages(kind: Any, tag: str, required: set[str], more: set[str]) -> None:
     class Holder(BaseModel):
         message: kind
