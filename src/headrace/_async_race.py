@@ -17,7 +17,7 @@ from ._async_fan import settle
 from ._bridge import GIVEN_UP, giving_up
 from ._gate import Gate, alane, alent, hand_over, held
 from ._lazy import Lazy
-from ._terms import Terms, Watch, fatal, first_of, lost, must_start
+from ._terms import Terms, Watch, fatal, first_of, lost, must_start, tell_winner
 from .flow import Fold, Once, fold_of
 from .run import Run
 
@@ -293,6 +293,8 @@ async def _raced(
             winner = await course.first(terms, value)
         mine.append(winner)
         told.append(winner.fold)
+        if run.observed:
+            tell_winner(run, terms, course.entrants.index(winner))
         while (chunk := await course.next(winner)) is not _END:
             yield chunk
             winner.ask()

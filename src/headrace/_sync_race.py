@@ -19,7 +19,7 @@ from typing import Any
 from . import _threads
 from ._gate import Gate, hand_over, held, lane, lent
 from ._sync import abandon, close_streams, fold_source, open_step, value_step
-from ._terms import Terms, Watch, fatal, first_of, lost, must_start
+from ._terms import Terms, Watch, fatal, first_of, lost, must_start, tell_winner
 from ._threads import GRACE, Breaks, LeftError, breakable
 from .errors import HeadraceWarning
 from .flow import Fold, Once, fold_of
@@ -275,6 +275,8 @@ def _raced(course: _Course, terms: Terms, value: Any, told: list[Any]) -> Iterat
             winner = course.first(terms, value)
         mine.append(winner)
         told.append(winner.fold)
+        if course.run.observed:
+            tell_winner(course.run, terms, course.entrants.index(winner))
         while (chunk := course.next(winner)) is not _END:
             yield chunk
             winner.ask()

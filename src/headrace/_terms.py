@@ -12,9 +12,12 @@ from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from .errors import Timeout
+from .events import RunWon
 from .flow import Fold, compact, fold_partial
+from .run import Run
 
-__all__ = ["Entrant", "Limits", "Terms", "Watch", "fatal", "first_of", "lost", "must_start"]
+__all__ = ["Entrant", "Limits", "Terms", "Watch", "fatal", "first_of", "lost", "must_start",
+           "tell_winner"]  # fmt: skip
 
 _KEPT = 1024  # chunks that are kept before they are added up
 
@@ -97,6 +100,12 @@ class Entrant(Protocol):
 def first_of(entrants: Sequence[Any]) -> Any:
     """The one that has a chunk, or has ended well without any; None if there is none yet."""
     return next((e for e in entrants if e.given or (e.over and e.failure is None)), None)
+
+
+def tell_winner(run: Run, terms: Terms, number: int) -> None:
+    """The events of a contest's run say who has won: the entrant of this number, from 0."""
+    tag, node = terms.entrants[number]
+    (run.own or run).tell(RunWon, f"{tag}:{node.get_name()}" if tag else node.get_name())
 
 
 def must_start(terms: Terms, entrants: Sequence[Entrant], began: float, now: float) -> bool:

@@ -1,9 +1,9 @@
 """The closed union of what a run can report; nothing else defines an event.
 
 A run reports `RunStarted`, any number of `RunChunk`, then exactly one of `RunEnded`, `RunFailed`,
-`RunCancelled`; in between perhaps `RunRetried`, `StreamReset` and `CustomEvent`. The content blocks
-of a chat model's answer (`BlockStarted`, `BlockDelta`, `BlockEnded`) are made of its chunks by a
-machine.
+`RunCancelled`; in between perhaps `RunRetried`, `StreamReset`, `RunWon` and `CustomEvent`. The
+content blocks of a chat model's answer (`BlockStarted`, `BlockDelta`, `BlockEnded`) are made of its
+chunks by a machine.
 Events are slotted values built only where somebody takes them (contract *Bus* of the design): each
 carries `seq` (one order for the whole tree of a root run; what branches in threads tell at the same
 moment may arrive in another), `run` (who reports) and `time` (monotonic seconds). `kind` tells the
@@ -21,7 +21,7 @@ from .values import Value
 
 __all__ = ["EVENTS", "BlockDelta", "BlockEnded", "BlockStarted", "CustomEvent", "Event", "Observer",
            "Reset", "RunCancelled", "RunChunk", "RunEnded", "RunFailed", "RunInfo", "RunRetried",
-           "RunStarted", "StreamReset", "Takes"]  # fmt: skip
+           "RunStarted", "RunWon", "StreamReset", "Takes"]  # fmt: skip
 
 
 class RunInfo(Protocol):
@@ -171,6 +171,18 @@ class StreamReset(_Event):
         self.discarded = discarded
 
 
+class RunWon(_Event):
+    """Of several that ran against each other, in a race or a hedge, one has won: `winner`, the last
+    part of its path, e.g. `hedge:ChatOpenAI`. Its stream is this run's; the others are given up."""
+
+    __slots__ = ("winner",)
+    kind = "won"
+
+    def __init__(self, run: RunInfo, seq: int, winner: str) -> None:
+        super().__init__(run, seq)
+        self.winner = winner
+
+
 class Reset(Value):
     """No event, but a chunk, in a stream with `resets=True`: discard all chunks before this one, a
     new try begins.
@@ -232,6 +244,7 @@ Event: TypeAlias = (
     | RunCancelled
     | RunRetried
     | StreamReset
+    | RunWon
     | CustomEvent
     | BlockStarted
     | BlockDelta

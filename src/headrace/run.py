@@ -62,7 +62,7 @@ class Run:
     """A node of the tree of runs; see the module's head. Satisfies `events.RunInfo`."""
 
     __slots__ = ("_ears", "_id", "_name", "answers", "bare", "depth", "faults", "invoked", "kw",
-                 "node", "notes", "observed", "parent", "pending", "result", "scope", "seq",
+                 "node", "notes", "observed", "own", "parent", "pending", "result", "scope", "seq",
                  "streams", "tag", "untold", "waited", "waking", "whole")  # fmt: skip
 
     def __init__(self, scope: Scope, streams: list[Any]) -> None:
@@ -71,6 +71,7 @@ class Run:
         self.bare = scope is BARE
         self.observed = False if self.bare else bool(scope.observers)
         self.parent: Run | None = None
+        self.own: Run | None = None  # of a fork: the run that it stands for, which events tell of
         self.depth = 0
         self._id: Any = None
         self._name: str | None = None
@@ -94,7 +95,7 @@ class Run:
 
     def _like(self, scope: Scope, streams: list[Any]) -> Run:
         new = type(self)(scope, streams)
-        new.parent = self.parent
+        new.parent, new.own = self.parent, self.own or self
         new.depth = self.depth
         new._id = self.id if self.observed else self._id  # one run, one id
         new._name, new.tag, new.node = self._name, self.tag, self.node

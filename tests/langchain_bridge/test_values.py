@@ -99,6 +99,49 @@ def test_usage_keeps_what_langchains_type_does_not_know() -> None:
     assert to_headrace(there).usage_metadata == USAGE
 
 
+ADDS: Any = {"name": "add", "args": {"a": 1}, "id": "c1", "type": "tool_call"}
+THOUGHT: Any = {"type": "reasoning", "reasoning": "Hm.", "extras": {"signature": "s"}, "index": 0}
+
+
+def test_an_answer_with_thoughts_is_read_by_integrations_as_standard() -> None:
+    said: Any = ["First.", THOUGHT, {"type": "text", "text": "So."}]
+    facts = {"model_provider": "anthropic"}
+    message = ours.AIMessage(said, tool_calls=[ADDS], response_metadata=facts)
+    there = to_langchain(message)
+    assert there.response_metadata["output_version"] == "v1"
+    kinds = [block["type"] for block in there.content_blocks]
+    assert kinds == ["text", "reasoning", "text", "tool_call"]
+    assert there.content_blocks[-1] == ADDS
+    assert there.tool_calls == [ADDS]
+    assert message.content[0] == "First.", "ours stays as it was"
+    assert "output_version" not in message.response_metadata
+    back = to_headrace(there)
+    assert back == message
+    assert back.response_metadata == message.response_metadata
+    assert back.additional_kwargs == {}
+
+
+def test_an_answer_that_somebody_wrote_anew_comes_back_as_it_is() -> None:
+    there = to_langchain(ours.AIMessage([THOUGHT]))
+    assert to_headrace(there.model_copy(update={"content": "Mine."})).content == "Mine."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Text.",
+        [{"type": "text", "text": "x"}],
+        [{"type": "thinking", "thinking": "x", "signature": "s"}],  # Anthropic's own
+        [{"type": "reasoning", "summary": [], "id": "rs_1"}],  # OpenAI's own
+    ],
+)
+def test_an_answer_in_its_vendors_form_is_not_marked(content: Any) -> None:
+    there = to_langchain(ours.AIMessage(content))
+    assert there.content == content
+    assert there.response_metadata == {}
+    assert there.additional_kwargs == {}
+
+
 @given(
     st.recursive(
         st.sampled_from([theirs.AIMessage("x"), their_documents.Document("d"), 1, "s", None]),

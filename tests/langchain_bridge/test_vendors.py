@@ -12,10 +12,13 @@ from langchain_anthropic import ChatAnthropic
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
-from headrace.langchain import as_langchain, from_langchain, to_headrace
+from headrace.langchain import as_langchain, from_langchain, to_headrace, to_langchain
 from headrace.merge import merge
+from headrace.messages import HumanMessage, ToolMessage, message_chunk_to_message
 from headrace.tools import tool
 from laws.colours import both_drivers, every_colour
+from providers.expected import expect
+from providers.models import model_for as replayed
 from providers.replay import Exchange, recording, recordings, replaying
 from providers.replay_clients import base_url
 
@@ -131,6 +134,38 @@ def test_vendors_are_told_in_their_words(colour: Any, name: str) -> None:
             bodies = [request.body for request in server.requests]
             assert bodies[0] == bodies[1] and bodies[0]["tools"]
             assert bodies[2] == bodies[3]
+
+    colour.run(body)
+
+
+@both_drivers
+@pytest.mark.parametrize("by", ["from_langchain", "as_langchain"])
+def test_what_our_model_thought_is_sent_back_by_the_integration(colour: Any, by: str) -> None:
+    """With its signature, without which Anthropic takes back no call of a model that thinks."""
+    exchange = recording("anthropic/messages.tool_calls_stream.claude-haiku-4-5-20251001.05367a")
+    said = expect(exchange)
+
+    def body(doors: Any) -> None:
+        with replaying(exchange) as server:
+            ours = replayed(exchange, server.url)
+            answer = merge(doors.stream(ours, "What?"))
+            answer = message_chunk_to_message(answer)
+            result = ToolMessage("2", tool_call_id=answer.tool_calls[0]["id"])
+            theirs = model_for(exchange, server.url)
+            messages: list[Any] = [HumanMessage("What?"), answer, result]
+            if by == "from_langchain":
+                doors.stream(from_langchain(theirs), messages)
+            else:
+                doors.stream(theirs, to_langchain(messages))
+            sent = server.requests[-1].body["messages"][1]["content"]
+            thought = next(block for block in sent if block["type"] == "thinking")
+            assert thought["thinking"] == said.reasoning
+            assert [thought["signature"]] == said.kept
+            assert [b["name"] for b in sent if b["type"] == "tool_use"] == [said.calls[0].name]
+            assert {block["type"] for block in sent} <= {"thinking", "text", "tool_use"}
+            if doors.asynchronous:
+                doors.wait(ours.aclose())
+            ours.close()
 
     colour.run(body)
 

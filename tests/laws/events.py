@@ -12,6 +12,7 @@ from headrace.events import (
     RunFailed,
     RunRetried,
     RunStarted,
+    RunWon,
     StreamReset,
 )
 
@@ -38,7 +39,8 @@ def root_end(events: list[Any]) -> Any:
 
 def check_events(events: list[Any], root_count: int = 1) -> None:
     """Each run: a start, chunks, retries and resets, one terminal event; a parent starts before its
-    children and ends after them, so nothing comes after the root's terminal event."""
+    children and ends after them, so nothing comes after the root's terminal event. What is won is
+    won once, before the first chunk, by a run below."""
     assert events, "nothing was reported"
     runs = by_run(events)
     first, last = {}, {}
@@ -46,10 +48,15 @@ def check_events(events: list[Any], root_count: int = 1) -> None:
         names = [type(event).__name__ for event in own]
         assert isinstance(own[0], RunStarted), f"{own[0].run.path} begins with {names}"
         assert isinstance(own[-1], TERMINAL), f"{own[0].run.path} never ended: {names}"
-        between = (RunChunk, RunRetried, StreamReset)
+        between = (RunChunk, RunRetried, RunWon, StreamReset)
         assert all(isinstance(event, between) for event in own[1:-1]), names
         assert len({id(event.run) for event in own}) == 1, "one run reported as several"
         first[id_], last[id_] = own[0].seq, own[-1].seq
+        won = [number for number, event in enumerate(own) if isinstance(event, RunWon)]
+        assert won in ([], [1]), names
+        for number in won:
+            winner = f"{own[0].run.path}/{own[number].winner}"
+            assert winner in {events[0].run.path for events in runs.values()}, winner
     for id_, own in runs.items():
         run = own[0].run
         for parent in run.parent_ids:

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import Enum
 from itertools import chain as chained
 from itertools import cycle, repeat
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 from hypothesis import strategies as st
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from headrace.chat_history import InMemoryChatMessageHistory
 from headrace.documents import Document
 from headrace.embeddings import DeterministicFakeEmbedding
+from headrace.errors import ServerError
 from headrace.example_selectors import BaseExampleSelector
 from headrace.flow import last
 from headrace.language_models import (
@@ -54,7 +55,7 @@ from headrace.output_parsers import (
     XMLOutputParser,
     YamlOutputParser,
 )
-from headrace.outputs import ChatGenerationChunk, GenerationChunk
+from headrace.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, GenerationChunk
 from headrace.prompts import (
     ChatPromptTemplate,
     DictPromptTemplate,
@@ -238,6 +239,34 @@ class BlockingModel(ToolModel):
     """Only the sync half: async runs stream it through a worker thread."""
 
     _astream = BaseChatModel._astream  # type: ignore[assignment]
+
+
+class BreakingModel(BaseChatModel):
+    """Its stream breaks in the middle, as long as it is not given the beginning of its answer."""
+
+    takes_prefix: ClassVar[bool] = True
+    repeats_prefix: ClassVar[bool | None] = False
+
+    def _stream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> Any:
+        with LEDGER.body("breaking-model"):
+            given = messages[-1].content if isinstance(messages[-1], AIMessage) else ""
+            for word in ("The ", "wheel ", "turns ", "again."):
+                if word == "turns " and not given:
+                    raise ServerError("down")
+                if word not in given:
+                    yield ChatGenerationChunk(message=AIMessageChunk(word))
+
+    def _generate(self, *args: Any, **kwargs: Any) -> Any:
+        answer = AIMessage("The wheel turns again.")
+        return ChatResult(generations=[ChatGeneration(message=answer)])
+
+    @property
+    def _llm_type(self) -> str:
+        return "breaking"
+
+
+def _continued() -> Any:
+    return BreakingModel().with_retry(when="continue", wait_exponential_jitter=False)
 
 
 class EchoModel(SimpleChatModel):
@@ -425,6 +454,11 @@ MODELS = [
           lambda t: "abc"),
     Entry("model-tools", ToolModel, TEXT, None, view=seen),
     Entry("model-blocking", BlockingModel, TEXT, None, view=seen),
+    Entry("model-continue", _continued, TEXT, None, view=seen),
+    Entry("model-continue-chain", lambda: _continued() | StrOutputParser(), TEXT,
+          lambda text: "The wheel turns again."),
+    Entry("model-continue-by", lambda: BreakingModel().with_fallbacks(
+        [BreakingModel()], when="continue"), TEXT, None, view=seen),
     Entry("model-simple", EchoModel, TEXT, None, view=seen),
     Entry("llm-streaming", EchoLLM, TEXT, str),
     Entry("model-bound", lambda: ToolModel().bind(stop=["x"]).with_config(tags=["t"]), TEXT, None,

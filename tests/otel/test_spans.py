@@ -379,6 +379,20 @@ def test_retries(colour, kept):
 
 
 @every_colour
+def test_who_has_won(colour, kept):
+    def fail(x):
+        raise ValueError(x)
+
+    contest = RunnableLambda(fail, name="first").with_hedge(
+        RunnableLambda(str, name="second"), after=60
+    )
+    kept.watch(colour, lambda doors: doors.invoke(contest, 1))
+    winners = {span.name: span.attributes.get("headrace.winner") for span in kept.spans}
+    name = "RunnableWithHedge<first,second>"
+    assert winners == {name: "hedge:second", "first": None, "second": None}
+
+
+@every_colour
 def test_custom_events(colour, kept):
     def reports(x):
         dispatch_custom_event("progress", {"secret": 1})

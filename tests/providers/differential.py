@@ -34,7 +34,26 @@ def said(message: Any) -> Said:
         "model_name": message.response_metadata.get("model_name"),
         "reasoning": "".join(b.get("reasoning", "") for b in blocks if b["type"] == "reasoning"),
         "refusal": "".join(b.get("refusal", "") for b in blocks if b["type"] == "refusal"),
+        "kinds": _kinds(blocks),
+        "citations": [
+            (one.get("url"), one.get("title"), one.get("start_index"), one.get("end_index"))
+            for block in blocks
+            for one in block.get("annotations") or ()
+        ],
+        "sealed": [one for block in blocks for one in _sealed(block)],
     }
+
+
+def _kinds(blocks: Any) -> list[str]:
+    """What comes after what; pieces of one kind count once, empty texts do not."""
+    kinds = [block["type"] for block in blocks if block != {"type": "text", "text": ""}]
+    return [kind for kind, before in zip(kinds, [None, *kinds], strict=False) if kind != before]
+
+
+def _sealed(block: Any) -> Iterator[str]:
+    """What only the vendor can read."""
+    held = {**block, **(block.get("extras") or {})}
+    yield from (held[name] for name in ("encrypted_content", "signature") if held.get(name))
 
 
 def _usage(told: Any) -> dict[str, int]:
@@ -71,7 +90,7 @@ def differing(exchange: Exchange, theirs: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _pieces(chunks: list[Any]) -> list[str]:
-    """The pieces of the text and of arguments, as they streamed."""
+    """The pieces of the text, of thoughts and of arguments, as they streamed."""
     return list(_all_pieces(chunks))
 
 
@@ -79,4 +98,7 @@ def _all_pieces(chunks: list[Any]) -> Iterator[str]:
     for chunk in chunks:
         if chunk.text:
             yield str(chunk.text)
+        for block in chunk.content_blocks:
+            if block["type"] == "reasoning" and block.get("reasoning"):
+                yield block["reasoning"]
         yield from (call["args"] for call in chunk.tool_call_chunks if call["args"])

@@ -200,11 +200,6 @@ UNKNOWABLE: list[tuple[str, str, str]] = [
         "the same",
     ),
     (
-        "google/gemini-batchEmbedContents",
-        "request",
-        "the SDK may embed texts one by one; which it does is its own affair",
-    ),
-    (
         "anthropic/messages.error-400",
         "request",
         "its messages are strings, which no user of the library can send; hence the error",

@@ -21,8 +21,9 @@ from headrace.errors import (
     ProviderError,
     StreamError,
 )
+from headrace.messages import HumanMessage
 from laws.colours import ASYNC, SYNC, Colour, both_drivers
-from providers.expected import Expected, ends, expect, unknowable
+from providers.expected import Expected, documents, ends, expect, unknowable
 from providers.expected_check import beginning, differences
 from providers.models import model_for
 from providers.replay import Exchange, Server, recordings, replaying
@@ -121,6 +122,41 @@ def test_a_stream_that_ends_early_is_no_success(exchange: Exchange) -> None:
     with replaying(exchange) as server:
         _cut(SYNC, server, exchange, places(count))
         _cut(ASYNC, server, exchange, _few(count))
+
+
+@every_stream
+def test_no_event_but_the_last_ends_a_stream(exchange: Exchange) -> None:
+    """After each event: what the model's reader lacks is told until the end, and no longer."""
+    model = model_for(exchange, "http://127.0.0.1:9")
+    reader = model._reader(model._request([HumanMessage("What?")], None, {}, stream=True))
+    whole, over = ends(exchange)
+    if expect(exchange).error is not None:
+        over = len(documents(exchange)) + 1  # nor does an error
+    complete = []
+    for count, (_, event) in enumerate(documents(exchange), 1):
+        if event == "[DONE]":
+            event = {"done": True}
+        if isinstance(event, dict) and reader.failure(event) is None:
+            reader.feed(event)
+        if reader._missing() is None:
+            complete.append(count)
+    last = len(documents(exchange))
+    assert complete in [list(range(first, last + 1)) for first in range(whole, over + 1)]
+
+
+@both_drivers
+@one_of_each
+def test_pieces_that_come_late(exchange: Exchange, colour: Colour) -> None:
+    """Cut anywhere, with pauses between the pieces."""
+    with replaying(exchange, cut=("random", 3), delay=0.0005) as server:
+        model = model_for(exchange, server.url)
+
+        def body(doors: Any) -> None:
+            got, error = _outcome(doors, model)
+            assert error is None
+            assert not differences(folded(got), expect(exchange))
+
+        run(colour, model, body)
 
 
 @every_stream

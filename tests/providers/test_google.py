@@ -445,7 +445,7 @@ def test_what_is_not_json() -> None:
             list(model.stream("hi"))
         assert caught.value.partial.text == "Once"
         server.play(replace(TEXT, body=b"oops"))
-        with pytest.raises(StreamError, match="not JSON"):
+        with pytest.raises(ServerError, match="not JSON"):  # no stream was asked for
             model.invoke("hi")
         model.close()
 

@@ -12,12 +12,13 @@ from headrace.errors import (
     AuthenticationError,
     BadRequestError,
     ConnectionTimeout,
+    InputError,
     OverloadedError,
     RateLimitError,
     ServerError,
     StreamError,
 )
-from headrace.messages import AIMessage, HumanMessage, ToolMessage
+from headrace.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from headrace.providers import ChatMistralAI, MistralAIEmbeddings
 from laws.colours import Colour, both_drivers
 from providers.replay import recording, replaying
@@ -179,6 +180,26 @@ def test_errors(status: int, body: Any, kind: Any, said: str) -> None:
                 ask()
             assert caught.value.status == status
         model.close()
+
+
+@both_drivers
+def test_what_the_sdks_types_refuse_is_named(colour: Colour) -> None:
+    """The SDK checks a request before it is sent, with types of its own."""
+    picture = {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"}
+    asked = [SystemMessage([picture]), HumanMessage("?")]
+    with replaying(made(200, {})) as server:
+        model = chat(server.url)
+
+        def body(doors: Any) -> None:
+            for ask in (doors.invoke, doors.stream):
+                with pytest.raises(InputError, match=r"Mistral's SDK.*system") as caught:
+                    ask(model, asked)
+                assert type(caught.value.__cause__).__name__ == "ValidationError"
+                with pytest.raises(InputError, match=r"temperature.*'hot'"):
+                    ask(model.bind(temperature="hot"), "?")
+
+        run(colour, model, body)
+        assert not server.requests
 
 
 @both_drivers

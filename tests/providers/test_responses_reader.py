@@ -251,6 +251,7 @@ def test_logprobs_come_once() -> None:
     part = {"type": "output_text", "text": "Hi", "annotations": [], "logprobs": told}
     item = {"type": "message", "id": "msg_1", "content": [part]}
     events = [
+        {"type": "response.created", "response": _response()},
         {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
         {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "Hi",
          "logprobs": told},

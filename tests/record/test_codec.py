@@ -30,6 +30,7 @@ from headrace.events import (
     RunFailed,
     RunRetried,
     RunStarted,
+    RunWon,
     StreamReset,
 )
 from headrace.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
@@ -527,6 +528,7 @@ def events(draw, kind):
         RunCancelled: lambda: (value(),),
         RunRetried: lambda: (draw(st.integers(1, 9)), error, draw(st.floats(0, 9))),
         StreamReset: lambda: (draw(st.integers(1, 9)), error, draw(st.integers(0, 99))),
+        RunWon: lambda: (draw(texts),),
         CustomEvent: lambda: (draw(texts), value()),
         BlockStarted: lambda: (draw(st.integers(0, 9)), {"type": "text", "a": value()}),
         BlockDelta: lambda: (draw(st.integers(0, 9)), {"type": "text", "a": value()}),

@@ -10,7 +10,7 @@ import pytest
 
 from headrace import _sync_race
 from headrace.errors import ConfigError, HeadraceWarning
-from headrace.events import RunCancelled, RunChunk, RunEnded, RunFailed, RunStarted
+from headrace.events import RunCancelled, RunChunk, RunEnded, RunFailed, RunStarted, RunWon
 from headrace.resilience import RunnableWithHedge
 from headrace.runnables import Runnable, RunnableLambda, RunnablePassthrough
 from laws.colours import ASYNC, END, every_colour, sync_colours
@@ -222,7 +222,7 @@ def test_closed_at_any_chunk_all_are_closed(colour, clock, pulled):
         if pulled:
             check_events(seen.events)
             ends = [type(e) for e in seen.events if not isinstance(e, (RunStarted, RunChunk))]
-            assert ends == [RunCancelled] * 3
+            assert ends == [RunWon] + [RunCancelled] * 3
 
     colour.run(body)
 
@@ -315,14 +315,17 @@ def test_what_it_says_of_itself():
         assert pickle.loads(pickle.dumps(hedged)) == hedged
         assert copy.deepcopy(hedged) == hedged
         assert hedged.invoke("a") == "A"
-        assert hedged.get_name() == "upper"
+        assert hedged.get_name().startswith("RunnableWithHedge<upper")
         assert hedged.InputType is str
         assert "upper" in hedged.get_graph().draw_mermaid()
     assert alone != both
+    assert both.get_name() == "RunnableWithHedge<upper,length>"
     assert alone.get_output_jsonschema()["type"] == "string"
     kinds = both.get_output_jsonschema()["anyOf"]
     assert {kind["type"] for kind in kinds} == {"string", "integer"}
-    assert [step.path for step in both.explain()] == ["upper", "upper/upper", "upper/hedge:length"]
+    name = "RunnableWithHedge<upper,length>"
+    paths = [name, f"{name}/upper", f"{name}/hedge:length"]
+    assert [step.path for step in both.explain()] == paths
 
 
 @every_colour

@@ -18,7 +18,7 @@ from headrace.output_parsers import StrOutputParser
 from headrace.prompts import ChatPromptTemplate
 from headrace.providers.openai import ChatOpenAI
 from headrace.rate_limiters import InMemoryRateLimiter
-from headrace.resilience import Reset, limited
+from headrace.resilience import Reset, limited, race
 from headrace.runnables import RunnableGenerator, RunnableLambda
 from laws.colours import Colour, every_colour
 
@@ -86,6 +86,11 @@ POLICIES = [
     (MODEL.with_circuit_breaker(), "{}.with_circuit_breaker(…)"),
     (limited(MODEL, InMemoryRateLimiter()), "limited({}, …)"),
     (MODEL.with_timeout(total=5).with_retry(), "{}.with_retry(…)"),
+    (MODEL.with_hedge(MODEL.with_retry(), after=1), "{}.with_hedge(other.{call}, …)"),
+    (race(MODEL, RunnableLambda(str)), "race(a.{call}, b.{call})"),
+    (race(RunnableLambda(str), MODEL.with_timeout(total=5)), "race(a.{call}, b.{call})"),
+    (race(MODEL, MODEL).with_timeout(total=5), "{}.with_timeout(…)"),
+    (MODEL.with_fallbacks([MODEL]).with_retry(), "{}.with_retry(…)"),
 ]
 
 
@@ -94,10 +99,13 @@ POLICIES = [
 def test_a_policy_says_where_a_models_methods_are_called(policy, written, name):
     with pytest.raises(AttributeError, match="which is of the ChatOpenAI in it") as caught:
         getattr(policy, name)
-    assert written.format(f"model.{name}(…)") in str(caught.value)
+    call = f"{name}(…)"
+    assert f"as in {written.format(f'model.{call}', call=call)}." in str(caught.value)
     assert not hasattr(policy, name)
     with pytest.raises(AttributeError, match=r"^'Runnable\w+' object has no attribute 'nothing'$"):
         _ = policy.nothing
+    with pytest.raises(AttributeError, match=r"call it there, as in model\.get_num_tokens\(…\)\.$"):
+        policy.get_num_tokens("x")
 
 
 def test_a_breakers_misspelled_number_is_told():

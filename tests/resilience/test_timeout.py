@@ -215,7 +215,7 @@ def test_events_and_the_note(colour, clock):
         outer = [e for e in seen.events if e.run.path.count("slow") == 1]
         assert [type(e) for e in outer] == [RunStarted, RunChunk, RunFailed]
         assert outer[-1].error is error
-        assert error.__notes__ == ["In step RunnableSequence/2:slow"]
+        assert error.__notes__ == ["In step RunnableSequence/2:RunnableWithTimeout<slow>"]
 
     colour.run(body)
 
@@ -502,8 +502,9 @@ def test_what_it_says_of_itself():
     assert pickle.loads(pickle.dumps(timed)) == timed
     assert copy.deepcopy(timed) == timed != RunnableLambda(upper).with_timeout(idle=2, total=9)
     assert pickle.loads(pickle.dumps(timed)).invoke("a") == "A"
-    assert timed.get_name() == "upper"
-    assert [step.path for step in timed.explain()] == ["upper", "upper/upper"]
+    name = "RunnableWithTimeout<upper>"
+    assert timed.get_name() == name
+    assert [step.path for step in timed.explain()] == [name, f"{name}/upper"]
     assert timed.InputType is str
     assert timed.get_output_jsonschema()["type"] == "string"
     assert "upper" in timed.get_graph().draw_mermaid()

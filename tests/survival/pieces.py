@@ -39,7 +39,7 @@ class Service:
 
     Args:
         fails: the errors; a place after the last word fails at the end.
-        blocks: the places at which a call waits: for ever in async code, 0.03 s in sync code.
+        blocks: the places at which a call waits: for ever in async code, 0.1 s in sync code.
         tagged: words are told apart by call: "1:The ".
     """
 
@@ -77,7 +77,7 @@ class Service:
             call = self._began(list(chunks))
             for number in range(len(self.words) + 1):
                 if (call, number) in self.blocks:
-                    time.sleep(0.03)
+                    time.sleep(0.1)
                 word = self._word(call, number)
                 if number < len(self.words):
                     yield word

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
 
 from headrace.errors import CircuitOpenError, ConfigError, ServerError, Timeout
+from headrace.events import RunCancelled, RunChunk, RunEnded
 from headrace.merge import merge
 from headrace.messages import AIMessage, HumanMessage
 from headrace.output_parsers import StrOutputParser
@@ -112,18 +115,42 @@ def test_a_history_holds_the_answer_once(colour, way, around):
     colour.run(body)
 
 
+class Gated(Going):
+    """A speaker that waits before word number `at`, from 0, until the gate is opened."""
+
+    at: int = 0
+    gate: Any = None
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        for number, chunk in enumerate(super()._stream(*args, **kwargs)):
+            if number == self.at:
+                assert self.gate.wait(10), "nobody opened the gate"
+            yield chunk
+
+
 @pytest.mark.parametrize("way", list(WAYS))
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_stop_is_no_failure(way, asynchronous):
-    """ "The same: each model that speaks ends after its next chunk": nobody asks it again."""
-    model = Going(said=[])
+@pytest.mark.parametrize("words", [0, 1, 2, 3])
+def test_stop_is_no_failure(way, asynchronous, words):
+    """A model that speaks ends after its next chunk, and nobody asks it again. One that has begun
+    and has said nothing does not speak: the run is ended as a whole, and its output is None."""
+    gate = Event()
+    model = Gated(said=[], at=words, gate=gate)
     chain = model.with_retry(**WAYS[way], **AGAIN)
+    heard: list[Any] = []
+
+    def hear(run: Any, event: Any) -> None:
+        of_model = event.run.run_type == "chat_model"
+        heard.append(event)
+        told = sum(isinstance(e, RunChunk) and e.run is event.run for e in heard)
+        if of_model and told == words and not gate.is_set():
+            run.stop()
+            gate.set()
 
     async def main() -> Any:
         async with chain.open("x") as run:
-            async for _ in run.events():
-                if LEDGER.still_open:
-                    run.stop()
+            async for event in run.events():
+                hear(run, event)
             return await run.output
 
     LEDGER.reset()
@@ -131,14 +158,17 @@ def test_stop_is_no_failure(way, asynchronous):
         output = asyncio.run(main())
     else:
         with chain.open("x") as run:
-            for _ in run.events():
-                if LEDGER.still_open:
-                    run.stop()
+            for event in run.events():
+                hear(run, event)
             output = run.output
     assert len(model.said) == 1
-    # In async code the wish may come before the first word: then nothing has come.
-    assert WHOLE.startswith("" if output is None and asynchronous else str(output.content))
     assert not LEDGER.still_open
+    if words:
+        assert output.content == "".join(WORDS[: words + 1])
+        assert isinstance(heard[-1], RunEnded)
+    else:
+        assert output is None
+        assert isinstance(heard[-1], RunCancelled)
 
 
 @every_wrap

@@ -275,3 +275,20 @@ def test_huge_arguments_byte_by_byte(colour: Any) -> None:
 
 def _is(seen: Any, expected: Any) -> None:
     assert seen == expected
+
+
+@both_drivers
+def test_new_kinds_of_counts_are_never_fatal(colour: Any) -> None:
+    """Within the terms of the cache, too."""
+    terms = {"ephemeral_5m_input_tokens": 4, "by_tier": {"standard": 4}, "note": "new", "no": None}
+    counts = {"input_tokens": 3, "output_tokens": 1, "cache_creation_input_tokens": 4,
+              "cache_creation": terms, "new": {"a": [1]}}  # fmt: skip
+    message = anthropic_message([{"type": "text", "text": "ok"}], "end_turn")
+    made = whole("anthropic", {**message, "usage": counts})
+
+    def check(answer: Any) -> None:
+        usage = answer.usage_metadata
+        assert usage["input_tokens"] == 7
+        assert usage["input_token_details"] == {"cache_creation": 4, "ephemeral_5m_input_tokens": 4}
+
+    heard(colour, made, check)

@@ -96,7 +96,9 @@ def rich(dialect: str) -> Any:
     )
 
 
-def second_request(colour: Any, first: str, then: str, *, stored: bool = False) -> tuple[Any, Any]:
+def second_request(
+    colour: Any, first: str, then: str, *, stored: bool = False, same_model: bool = False
+) -> tuple[Any, Any]:
     """The answer of one vendor, and the request that carries it to the next."""
     kept: list[Any] = []
     with replaying(whole(first, rich(first)), cut="whole") as server:
@@ -109,8 +111,9 @@ def second_request(colour: Any, first: str, then: str, *, stored: bool = False) 
         HumanMessage("1+2?"), answer,
         ToolMessage("3", tool_call_id=answer.tool_calls[0]["id"]), HumanMessage("So?"),
     ]  # fmt: skip
+    asked = {"model": answer.response_metadata["model_name"]} if same_model else {}
     with replaying(whole(then, answered(then, "3.")), cut="whole") as server:
-        ours = model(then, server)
+        ours = model(then, server, **asked)
         run(colour, ours, lambda doors: doors.invoke(ours, messages))
         return answer, server.requests[0].body
 
@@ -189,4 +192,35 @@ def test_the_same_vendor_gets_its_own_back(colour: Any, dialect: str, stored: bo
 def test_thoughts_are_not_said_aloud(colour: Any, dialect: str) -> None:
     """What the model thought does not become text that it said."""
     _, body = second_request(colour, "anthropic", dialect)
+    assert "My thought." not in json.dumps(body)
+
+
+@both_drivers
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    ("dialect", "field"), [("groq", "reasoning"), ("fireworks", "reasoning_content")]
+)
+def test_a_model_hears_again_what_it_thought(
+    colour: Any, dialect: str, field: str, stored: bool
+) -> None:
+    """Where the vendor has a field for it; see the two vendors' guides to reasoning."""
+    _, body = second_request(colour, dialect, dialect, stored=stored, same_model=True)
+    assert body["messages"][1][field] == "My thought."
+    assert body["messages"][1]["content"] == TEXT
+    assert [field in one for one in body["messages"]] == [False, True, False, False]
+
+
+@both_drivers
+def test_another_model_of_groqs_does_not_hear_it(colour: Any) -> None:
+    """One that does not think refuses the field."""
+    _, body = second_request(colour, "groq", "groq")
+    assert "My thought." not in json.dumps(body)
+
+
+@both_drivers
+@pytest.mark.parametrize(
+    "dialect", [name for name in CHAT if name not in ("groq", "fireworks", "mistral")]
+)
+def test_who_has_no_field_for_thoughts_does_not_hear_them(colour: Any, dialect: str) -> None:
+    _, body = second_request(colour, dialect, dialect, same_model=True)
     assert "My thought." not in json.dumps(body)

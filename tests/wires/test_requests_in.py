@@ -354,3 +354,81 @@ def test_a_setting_that_is_not_given_is_not_sent(colour: Any, dialect: str) -> N
     assert set(body) <= allowed
     if dialect in CHAT or dialect == "responses":
         assert "max_tokens" not in body
+
+
+# ---- what agents make ----------------------------------------------------------------------------
+
+CALLED = [{"name": "rows", "args": {}, "id": "callAAAAA", "type": "tool_call"}]
+
+
+@both_drivers
+@every_dialect
+def test_a_result_that_is_a_list_of_dicts_is_said_as_json(colour: Any, dialect: str) -> None:
+    """No vendor takes a dict without a type as a part of a result."""
+    rows: list[Any] = [{"city": "Perú"}]
+    result = ToolMessage(rows, tool_call_id="callAAAAA", name="rows")
+    body = sent(colour, dialect, [HumanMessage("?"), AIMessage("", tool_calls=CALLED), result])
+    found = [one for one in values(body) if one == rows[0] or one == '{"city": "Perú"}']
+    assert found == [rows[0] if dialect in GOOGLE else '{"city": "Perú"}']
+    if dialect in GOOGLE:
+        (told,) = [one for one in values(body) if isinstance(one, dict) and "response" in one]
+        assert told["response"] == rows[0]
+        assert "parts" not in told
+
+
+@both_drivers
+@pytest.mark.parametrize("dialect", GOOGLE)
+def test_a_part_of_googles_own_in_a_result_stays_as_it_is(colour: Any, dialect: str) -> None:
+    part = {"inlineData": {"mimeType": "image/png", "data": PNG}}
+    result = ToolMessage([part], tool_call_id="callAAAAA", name="rows")
+    body = sent(colour, dialect, [HumanMessage("?"), AIMessage("", tool_calls=CALLED), result])
+    (told,) = [one for one in values(body) if isinstance(one, dict) and "response" in one]
+    assert told["parts"] == [part]
+
+
+@both_drivers
+@every_dialect
+def test_a_call_that_could_not_be_parsed_stands_before_its_result(
+    colour: Any, dialect: str
+) -> None:
+    """A result alone is refused."""
+    broken = {"name": "rows", "args": '{"a": ', "id": "callAAAAA", "error": None,
+              "type": "invalid_tool_call"}  # fmt: skip
+    result = ToolMessage("no JSON", tool_call_id="callAAAAA", name="rows", status="error")
+    asked = AIMessage("", invalid_tool_calls=[broken])
+    body = sent(colour, dialect, [HumanMessage("?"), asked, result])
+    text = json.dumps(body)
+    assert json.dumps('{"a": ')[1:-1] in text
+    if dialect in GOOGLE:
+        parts = [part for one in body["contents"] for part in one["parts"]]
+        assert [*parts[1], *parts[2]] == ["functionCall", "functionResponse"]
+        assert parts[1]["functionCall"]["name"] == parts[2]["functionResponse"]["name"] == "rows"
+    unanswered = sent(colour, dialect, [HumanMessage("?"), asked, HumanMessage("Again.")])
+    if dialect in (*GOOGLE, "anthropic"):  # which want a result for each call
+        assert "rows" not in json.dumps(unanswered)
+
+
+@both_drivers
+@pytest.mark.parametrize("dialect", [*CHAT, "anthropic", "responses"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_block_newer_than_this_goes_as_it_is(colour: Any, dialect: str, wrapped: bool) -> None:
+    """`non_standard` wraps it, and is no word of any vendor's."""
+    new = {"type": "hologram", "hologram": {"data": "x"}}
+    block = {"type": "non_standard", "value": new} if wrapped else new
+    body = sent(colour, dialect, human(block))
+    assert [one for one in values(body) if one == new] == [new]
+    text = json.dumps(body)
+    assert text.count("hologram") == 2
+    assert "non_standard" not in text
+
+
+@both_drivers
+@every_dialect
+def test_a_refusal_is_sent_back(colour: Any, dialect: str) -> None:
+    """As such to those whose protocol has it, as text to others."""
+    block = {"type": "refusal", "refusal": "I will not."}
+    messages = [HumanMessage("?"), AIMessage([block]), HumanMessage("Why?")]
+    body = sent(colour, dialect, messages)
+    as_such = [one for one in values(body) if one == block]
+    assert bool(as_such) == (dialect in ("openai", "azure", "responses"))
+    assert json.dumps(body).count("I will not.") == 1

@@ -22,6 +22,7 @@ from ..outputs import (
     LLMResult,
 )
 from ..prompt_values import PromptValue
+from .described import described, info_of
 
 __all__ = ["AT_ONCE", "MODELS", "RunCancelledError", "error_of", "extras", "facts", "given_of",
            "kind_of", "messages_of", "name_card", "prompts_of", "result_of", "retry_state",
@@ -162,10 +163,10 @@ def result_of(output: Any, given: Any = None) -> LLMResult:
     if given is not None:
         if not isinstance(given, ChatResult):
             return given  # type: ignore[no-any-return]
-        return LLMResult(generations=[given.generations], llm_output=given.llm_output)
+        return described(LLMResult([given.generations], given.llm_output))
     if output is None:
         return LLMResult(generations=[[]])
-    return LLMResult(generations=[[_generation(output)]])
+    return described(LLMResult([[_generation(output)]]))
 
 
 def _generation(output: Any) -> Generation:
@@ -184,7 +185,7 @@ def _generation(output: Any) -> Generation:
 def token_of(chunk: Any) -> tuple[Any, Any] | None:
     """(token, generation chunk) of a piece of a model's stream; None for what is no piece."""
     if isinstance(chunk, BaseMessageChunk):
-        return chunk.content, ChatGenerationChunk(chunk)
+        return chunk.content, ChatGenerationChunk(chunk, info_of(chunk))
     if isinstance(chunk, str):
         return chunk, GenerationChunk(chunk)
     return None

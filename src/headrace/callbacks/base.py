@@ -59,6 +59,7 @@ from .arguments import (
     token_of,
     transcript,
 )
+from .described import info_of
 
 __all__ = ["HOOKS", "AsyncCallbackHandler", "BaseCallbackHandler", "await_event",
            "finish_in_thread", "quiet"]  # fmt: skip
@@ -237,7 +238,8 @@ def _tokens(handler: Any, hook: Callable[..., Any], run: Any) -> Callable[[Any],
             run.waking.wake()
         try:
             if isinstance(chunk, BaseMessageChunk):
-                token, piece = chunk.content, ChatGenerationChunk(chunk)
+                info = info_of(chunk) if chunk.response_metadata else None
+                token, piece = chunk.content, ChatGenerationChunk(chunk, info)
             elif (made := token_of(chunk)) is not None:
                 token, piece = made
             else:

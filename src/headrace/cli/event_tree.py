@@ -41,6 +41,7 @@ Place: TypeAlias = tuple[tuple[int, int], ...]
 _RECENT = 200  # rows that ended last and are remembered as such
 _LOOKED_AT = 8  # children that may have said already what their parent says: the last ones
 _KEY, _STEP, _ATTEMPT = "map:key:", "seq:step:", "retry:attempt:"
+_RIVAL = ("race:", "hedge")  # with these begins what a race and a hedge call theirs
 
 
 class State(Enum):
@@ -152,7 +153,7 @@ class Tree:
             row.input = brief(event.input)
         self._place(row, run)
         moved = row.under is not None and row.under not in self._rows
-        row.where = _way(run, above, self._rows) if moved else row.key
+        row.where = _way(run, above, self._rows) if moved else row.key or _rival(run)
         self._rows[run.id] = self.running[run.id] = row
         self._hang(row)
         return ()
@@ -288,6 +289,12 @@ def _label(run: RunInfo) -> tuple[str, str]:
     tag = next(iter(run.all_tags), "")
     kind = next((kind for kind in (_STEP, _KEY, _ATTEMPT) if tag.startswith(kind)), "")
     return kind, tag.removeprefix(kind)
+
+
+def _rival(run: RunInfo) -> str:
+    """What a race or a hedge calls one of those that run in it; "" of other runs."""
+    tag = next(iter(run.all_tags), "")
+    return tag if tag.startswith(_RIVAL) and run.path.rpartition("/")[2].startswith(tag) else ""
 
 
 def _way(run: Any, above: list[UUID], shown: Mapping[UUID, Row]) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..runnables import Runnable, RunnableLambda, RunnablePassthrough
+from ..runnables._again import Again
 from .depends import runnables_in
 from .describe import one_line
 from .model import Graph
@@ -131,7 +132,7 @@ class _Builder:
 
     def _one(self, node: Any, config: Any, ask: _Ask) -> _Part:
         before = self._schemas(ask.start, node, config, "input")
-        choice = self._box(node, config, ask.name)
+        choice = self._box(node, config, ask.name, outermost=ask.start and ask.end)
         self._link(before, [choice])
         exits: list[Node] = []
         for label, arm in _arms(node._children()):
@@ -146,7 +147,9 @@ class _Builder:
     def _inside(self, node: Any, config: Any, ask: _Ask) -> _Part:
         before = self._schemas(ask.start, node, config, "input")
         outside = self._prefix
-        self._prefix = self._subgraph(_short(ask.name or _policy(node)))
+        held = isinstance(node, Again) and node.holds_back(outermost=ask.start and ask.end)
+        title = _short(ask.name or _policy(node))
+        self._prefix = self._subgraph(f"{title}, held back" if held else title)
         try:
             parts = [self.draw(child, config, _Ask()) for _, child in node._children()]
         finally:
@@ -198,10 +201,11 @@ class _Builder:
 
     # ------------------------------------------------------------- nodes and edges
 
-    def _box(self, node: Any, config: Any, name: str | None) -> Node:
+    def _box(self, node: Any, config: Any, name: str | None, *, outermost: bool = False) -> Node:
         name = _short(name or node.get_name())
         metadata = (config or {}).get("metadata") or None
-        return self.graph.add_node(node, self._id(name), metadata=metadata, name=name)
+        kind = node.flow_read(outermost=outermost).kind if isinstance(node, Again) else None
+        return self.graph.add_node(node, self._id(name), metadata=metadata, name=name, kind=kind)
 
     def _schemas(
         self,
@@ -319,8 +323,10 @@ def _said(condition: Any) -> str:
 def _policy(node: Any) -> str:
     """What a frame is called; one that goes by the name of what is in it, by its kind."""
     name: str = node.get_name()
+    kind = type(node).__name__
+    by_parts = hasattr(type(node), "_written") and name.startswith(f"{kind}<")
     within = {child.get_name() for _, child in node._children()}
-    return type(node).__name__ if name in within else name
+    return kind if by_parts or name in within else name
 
 
 def _short(name: str) -> str:

@@ -14,12 +14,13 @@ bind what they like.
 | "none", {"type": "none"} | "none" | answers |
 | "any", "required", True, {"type": "any"} | "any" | calls a tool |
 | a name, or a dict in a vendor's form that has one | the name | calls that tool |
+| a dict of a type that the vendor alone knows (`_own_choices`) | as it is | as the vendor says |
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..errors import ConfigError
 from ..runnables._construction import nearest
@@ -46,6 +47,9 @@ _ABOUT_TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls")
 
 class BindsTools:
     """What a chat model has for tools; see the head of the file."""
+
+    _own_choices: ClassVar[tuple[str, ...]] = ()
+    """Types of `tool_choice` that the vendor has beside those of the table."""
 
     def bind_tools(
         self,
@@ -74,7 +78,12 @@ class BindsTools:
         refuse_misspelled("bind_tools", kwargs, ("tool_choice", "strict", "parallel_tool_calls"))
         described = described_tools(tools, strict=strict, describe=self._described_tool)
         bound: dict[str, Any] = {"tools": described}
-        choice = tool_choice_of(tool_choice, [name for name, _ in _named(described)])
+        names = [name for name, _ in _named(described)]
+        choice: Any
+        if isinstance(tool_choice, Mapping) and tool_choice.get("type") in self._own_choices:
+            choice = _of_vendor(tool_choice, names)
+        else:
+            choice = tool_choice_of(tool_choice, names)
         if choice is not None:
             bound["tool_choice"] = choice
         if parallel_tool_calls is not None:
@@ -177,10 +186,26 @@ def tool_choice_of(given: Any, names: Sequence[str]) -> str | None:
         return str(name)
     if isinstance(name, str) and name in _WORDS:
         return _WORDS[name]
-    raise ConfigError(
+    raise _not_bound(given, names)
+
+
+def _not_bound(given: Any, names: Sequence[str]) -> ConfigError:
+    return ConfigError(
         f"tool_choice={given!r} is no tool that was bound: use one of {', '.join(map(repr, names))}"
         ", or 'auto', 'any', 'none'."
     )
+
+
+def _of_vendor(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """A choice in a vendor's form, whose tools are there: OpenAI's `allowed_tools`, as either of
+    its APIs writes it, or one of the tools that go by their type (`mcp`)."""
+    kind = given["type"]
+    inner = given.get(kind, given)
+    tools = inner.get("tools") if isinstance(inner, Mapping) else None
+    wanted = [_name_in(tool) for tool in tools] if isinstance(tools, list) else [kind]
+    if not set(wanted) <= set(names):
+        raise _not_bound(dict(given), names)
+    return dict(given)
 
 
 def _name_in(given: Mapping[str, Any]) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from ..callbacks.arguments import given_of, result_of
+from ..callbacks.described import combined
 from ..config import merge_configs
 from ..errors import InputError
 from ..events import RunEnded
@@ -118,8 +119,9 @@ class Generating:
             self.invoke(each, config, **given)  # type: ignore[attr-defined]
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
-        """The `llm_output` of several calls: for providers, who add up what theirs says."""
-        return {}
+        """The `llm_output` of several calls: the sum of their `token_usage`, and what they say
+        alike. For authors whose own says more."""
+        return combined(llm_outputs)
 
     def _together(self, results: list[_Result]) -> LLMResult:
         each = [result.result for result in results]

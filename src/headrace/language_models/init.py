@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, Final, Literal, NamedTuple, overload
 
 from ..errors import ConfigError
+from ..runnables._construction import nearest
 from ..runnables.base import Runnable
 from .chat_models import BaseChatModel
 
@@ -112,9 +113,13 @@ def init_chat_model(
         kwargs: arguments of the model's class.
 
     Raises:
-        ConfigError: the provider is not known, or left out where the name does not tell it.
+        ConfigError: the provider is not known, or left out where the name does not tell it; an
+            argument of this function's is misspelled.
         MissingExtraError: the provider's SDK is not installed.
     """
+    _refuse_misspelled(kwargs)
+    if model is None and "model_name" in kwargs:
+        model = kwargs.pop("model_name")
     if configurable_fields is None:
         if config_prefix is not None:
             raise ConfigError(
@@ -131,6 +136,18 @@ def init_chat_model(
         fields=configurable_fields,
         prefix=config_prefix,
     )
+
+
+_OWN: Final = ("model_provider", "configurable_fields", "config_prefix")
+_NEARLY: Final = 0.7  # of difflib's ratio: no argument of a model's class is so near
+
+
+def _refuse_misspelled(kwargs: Mapping[str, Any]) -> None:
+    """The model's class would refuse it, too, but does not know what was meant."""
+    for word in kwargs:
+        meant = nearest(word, _OWN, alike=_NEARLY)
+        if meant is not None:
+            raise ConfigError(f"init_chat_model has no {word!r}: did you mean {meant!r}?")
 
 
 # What a model is reached by. It is the first provider's, and never goes to another one.

@@ -27,6 +27,7 @@ the conventions have no name for stands under `headrace.`:
   `gen_ai.response.time_to_first_chunk`, which a model's span has itself, too), `headrace.retry`
   (`headrace.retry.attempt`, `.delay` in seconds, `error.type`) and `headrace.custom`
   (`headrace.custom.name`);
+- a race and a hedge have `headrace.winner`, the last part of the winner's path;
 - a run that was cancelled or left has `headrace.cancelled` = true and no status: nothing failed.
 
 A run that failed has the status ERROR and `error.type`. **What was said stays out** unless

@@ -35,6 +35,7 @@ from ..events import (
     RunInfo,
     RunRetried,
     RunStarted,
+    RunWon,
     StreamReset,
     Takes,
 )
@@ -222,6 +223,9 @@ class OpenTelemetryHandler:
         }
         live.span.add_event("headrace.reset", told)
 
+    def _won(self, event: RunWon, live: _Live) -> None:
+        live.span.set_attribute("headrace.winner", utf8(event.winner))
+
     def _custom(self, event: CustomEvent, live: _Live) -> None:
         told = {"headrace.custom.name": event.label}
         if self._content:
@@ -286,6 +290,7 @@ _FEEDS: dict[type, Callable[[OpenTelemetryHandler, Any, Any], None]] = {
     RunCancelled: OpenTelemetryHandler._cancelled,
     RunRetried: OpenTelemetryHandler._retried,
     StreamReset: OpenTelemetryHandler._reset,
+    RunWon: OpenTelemetryHandler._won,
     CustomEvent: OpenTelemetryHandler._custom,
 }
 _WITHOUT_CHUNKS = _FEEDS.keys() - {RunChunk}

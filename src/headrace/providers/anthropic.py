@@ -39,6 +39,7 @@ __all__ = ["ChatAnthropic"]
 _FIELDS: Final = (
     "max_tokens", "temperature", "top_p", "top_k", "thinking", "output_config", "service_tier",
     "mcp_servers", "container", "context_management", "inference_geo", "cache_control",
+    "user_profile_id",
 )  # fmt: skip
 _ALONE: Final = "disable_parallel_tool_use"
 _SECONDS: Final = 600.0  # the SDK's own limit; given to it, it lets whole answers be long
@@ -93,7 +94,7 @@ class ChatAnthropic(StainlessChatModel):
         output_config: the API's; `effort` and `with_structured_output` are added to it.
         cache_control: `{"type": "ephemeral"}`: keep the prompt in the cache. On a block of content
             or a tool it stands there.
-        service_tier, container, context_management, inference_geo: the API's.
+        service_tier, container, context_management, inference_geo, user_profile_id: the API's.
         mcp_servers: servers whose tools Anthropic calls by itself.
         betas: names of beta features; those that its tools and parameters need are added.
         timeout: seconds to wait for the connection, and for each piece of the answer.
@@ -116,10 +117,22 @@ class ChatAnthropic(StainlessChatModel):
     _key_names: ClassVar[tuple[str, ...]] = ("ANTHROPIC_API_KEY",)
     _url_names: ClassVar[tuple[str, ...]] = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_URL")
     _added: ClassVar[tuple[str, ...]] = ("/v1",)
+    _settable: ClassVar[tuple[str, ...]] = _FIELDS
+    _more_words: ClassVar[tuple[str, ...]] = ("effort", "betas", "output_format")
+    _sdk_calls: ClassVar[tuple[str, ...]] = (
+        "anthropic.resources.messages:Messages.create",
+        "anthropic.resources.beta.messages:Messages.create",
+    )
     repeats_prefix: ClassVar[bool | None] = False
     structured_modes: ClassVar[Modes] = {
         "json_schema": MODES["json_schema"],
         "function_calling": Mode(_by_tool, calls=True),
+    }
+
+    _advice: ClassVar[Mapping[str, str]] = {
+        **StainlessChatModel._advice,
+        "reuse_last_container": "give container=… of a call: the id in the last answer's "
+        'response_metadata["container"].',
     }
 
     max_tokens: int | None = named("max_tokens", "max_tokens_to_sample")
@@ -136,6 +149,7 @@ class ChatAnthropic(StainlessChatModel):
     container: str | dict[str, Any] | None = None
     context_management: dict[str, Any] | None = None
     inference_geo: str | None = None
+    user_profile_id: str | None = None
     betas: list[str] | None = None
 
     @property
@@ -152,10 +166,6 @@ class ChatAnthropic(StainlessChatModel):
     def _prefixed(self, messages: list[BaseMessage], partial: AIMessage) -> list[BaseMessage]:
         """Without white space at its end, which the API refuses: so it is known to be lacking."""
         return [*messages, AIMessage(content=partial.text.rstrip())]
-
-    def _settings(self) -> dict[str, Any]:
-        found = {name: getattr(self, name) for name in _FIELDS}
-        return {name: value for name, value in found.items() if value is not None}
 
     # ---- the request ----------------------------------------------------------------------------
 

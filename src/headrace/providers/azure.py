@@ -176,7 +176,8 @@ class AzureChatOpenAI(_Azure, ChatOpenAI):
         http_client, http_async_client: the HTTP clients that the SDK is to use.
         model_kwargs: more of the request's parameters, by the provider's names.
         organization, project, use_responses_api, reasoning, include, store, truncation, verbosity,
-            service_tier, previous_response_id, use_previous_response_id: as of `ChatOpenAI`.
+            service_tier, previous_response_id, use_previous_response_id, context_management,
+            prompt_cache_options: as of `ChatOpenAI`.
         seed, n, frequency_penalty, presence_penalty, logit_bias, logprobs, top_logprobs,
             reasoning_effort, parallel_tool_calls, response_format, user: the API's parameters of
             these names; what is None is not sent, and `generate` gives all `n` candidates.

@@ -60,6 +60,15 @@ class ChatCohere(CohereChatSdk):
     """
 
     structured_modes: ClassVar[Modes] = ("json_schema", "function_calling", "json_mode")
+    _settable: ClassVar[tuple[str, ...]] = _FIELDS
+    _advice: ClassVar[Mapping[str, str]] = {
+        **CohereChatSdk._advice,
+        "user_agent": "give default_headers={'User-Agent': …}.",
+        "preamble": "put a system message before the conversation.",
+        "connectors": "API v2 has none: give documents=…, or tools.",
+        "conversation_id": "API v2 keeps no conversations: give all messages.",
+    }
+    _sdk_calls: ClassVar[tuple[str, ...]] = ("cohere.client_v2:ClientV2.chat",)
 
     top_p: float | None = named("top_p", "p")
     top_k: int | None = named("top_k", "k")
@@ -74,10 +83,6 @@ class ChatCohere(CohereChatSdk):
     strict_tools: bool | None = None
     response_format: Any = None
 
-    def _settings(self) -> dict[str, Any]:
-        found = {name: getattr(self, name) for name in _FIELDS}
-        return {name: value for name, value in found.items() if value is not None}
-
     def _request(
         self,
         messages: list[BaseMessage],
@@ -87,6 +92,8 @@ class ChatCohere(CohereChatSdk):
         stream: bool,
     ) -> dict[str, Any]:
         options = {**self._settings(), **self.model_kwargs, **given}
+        options |= options.pop("extra_body", None) or {}
+        options = {name: value for name, value in options.items() if value is not None}
         if stop:
             options["stop"] = stop
         said = cohere_messages(messages, self.provider)

@@ -33,6 +33,7 @@ class ChatFireworks(ChatCompletionsModel):
         seed, n, frequency_penalty, presence_penalty, logit_bias, logprobs, top_logprobs,
             reasoning_effort, parallel_tool_calls, response_format, user: the API's parameters of
             these names; what is None is not sent, and `generate` gives all `n` candidates.
+        service_tier: e.g. "priority".
         extra_body: more of the request's parameters, which the SDK does not know.
         think_tags: give what the text has between `<think>` and `</think>` as reasoning.
         streaming: make `invoke` the fold of the stream.
@@ -44,7 +45,15 @@ class ChatFireworks(ChatCompletionsModel):
     provider: ClassVar[str] = "fireworks"
     _key_names: ClassVar[tuple[str, ...]] = ("FIREWORKS_API_KEY",)
     _url_names: ClassVar[tuple[str, ...]] = ("FIREWORKS_BASE_URL",)
+    _settable: ClassVar[tuple[str, ...]] = (*ChatCompletionsModel._settable, "service_tier")
+    _more_words: ClassVar[tuple[str, ...]] = (
+        "top_k", "min_p", "typical_p", "repetition_penalty", "mirostat_target", "mirostat_lr",
+        "context_length_exceeded_behavior", "prompt_truncate_len", "ignore_eos", "echo",
+        "raw_output", "perf_metrics_in_response", "return_token_ids", "reasoning_history",
+        "speculation", "thinking",
+    )  # fmt: skip
     _usual_url: ClassVar[str | None] = "https://api.fireworks.ai/inference/v1"
 
+    service_tier: str | None = None
     api_key: Key = named("api_key", "fireworks_api_key", exclude=True)
     base_url: str | None = named("base_url", "fireworks_api_base")

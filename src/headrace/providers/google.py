@@ -29,7 +29,7 @@ _FIELDS: Final = (
     "temperature", "max_tokens", "top_p", "top_k", "stop", "seed", "n", "presence_penalty",
     "frequency_penalty", "logprobs", "thinking_budget", "thinking_level", "include_thoughts",
     "response_mime_type", "response_schema", "response_modalities", "safety_settings",
-    "cached_content", "labels",
+    "cached_content", "labels", "media_resolution", "image_config",
 )  # fmt: skip
 # Tools of Google's whose answers say where their text comes from.
 _CITING: Final = ("googleSearch", "googleSearchRetrieval", "googleMaps", "urlContext", "fileSearch",
@@ -58,14 +58,42 @@ class GoogleChatModel(GoogleProvider, ProviderChatModel):
         safety_settings: from category to threshold, by Google's names.
         cached_content: name of content that was cached before.
         labels: of the request, for the bill (Vertex AI).
+        media_resolution: of what is given, e.g. "MEDIA_RESOLUTION_LOW".
+        image_config: of images that are made, e.g. `{"aspectRatio": "16:9"}`.
         model_kwargs: more of the request, e.g. `{"speech_config": …}`: what is no field of the
             request itself goes into its `generationConfig`.
         See `ProviderChatModel` and `GoogleProvider` for the others.
     """
 
     structured_modes: ClassVar[Modes] = ("json_schema", "function_calling", "json_mode")
+    _settable: ClassVar[tuple[str, ...]] = _FIELDS
+    _more_words: ClassVar[tuple[str, ...]] = ("generation_config", "generationConfig", "strict")
+    _sdk_calls: ClassVar[tuple[str, ...]] = (
+        "google.genai.types:GenerateContentConfig",
+        "google.genai.types:GenerationConfig",
+    )
+
+    _advice: ClassVar[Mapping[str, str]] = {
+        **ProviderChatModel._advice,
+        "convert_system_message_to_human": "leave it out: Gemini has system messages.",
+        "vertexai": "leave it out: Vertex AI's models are ChatVertexAI.",
+        "project": "Vertex AI's models are ChatVertexAI.",
+        "location": "Vertex AI's models are ChatVertexAI.",
+        "credentials": "give api_key=…; with credentials, Vertex AI's models are ChatVertexAI.",
+        "response_logprobs": "it is called logprobs=True here.",
+        "default_metadata": "give default_headers=….",
+        "api_endpoint": "it is called base_url here: base_url='https://…'.",
+        "endpoint_version": "it is called api_version here.",
+        "tuned_model_name": "give its name as model=….",
+        "full_model_name": "give it as model=….",
+        "examples": "give them as messages.",
+    }
 
     model: str = named("model", "model_name", default=...)
+    max_retries: int | None = named("max_retries", "retries", ge=0)
+    default_headers: Mapping[str, str] | None = named(
+        "default_headers", "additional_headers", exclude=True, repr=False
+    )
     max_tokens: int | None = named("max_tokens", "max_output_tokens")
     top_k: int | None = None
     seed: int | None = None
@@ -82,10 +110,8 @@ class GoogleChatModel(GoogleProvider, ProviderChatModel):
     safety_settings: Any = None
     cached_content: str | None = None
     labels: dict[str, str] | None = None
-
-    def _settings(self) -> dict[str, Any]:
-        found = {name: getattr(self, name) for name in _FIELDS}
-        return {name: value for name, value in found.items() if value is not None}
+    media_resolution: str | None = None
+    image_config: dict[str, Any] | None = None
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
         """This model, told of tools that it may ask to be called; see `BaseChatModel.bind_tools`.
@@ -101,6 +127,11 @@ class GoogleChatModel(GoogleProvider, ProviderChatModel):
         bound = super().bind_tools(others, **kwargs).kwargs if others else kwargs  # type: ignore[attr-defined]
         return self.bind(**{**bound, "tools": [*bound.get("tools", ()), *own]})
 
+    def _what_counts(self) -> dict[str, Any]:
+        version = self.api_version or environment("GOOGLE_GENAI_API_VERSION")
+        told = {"api_version": version} if version else {}
+        return {**super()._what_counts(), **told}
+
     # ---- the request ----------------------------------------------------------------------------
 
     def _request(
@@ -115,7 +146,12 @@ class GoogleChatModel(GoogleProvider, ProviderChatModel):
         if stop:
             settings["stop"] = stop
         model = settings.pop("model", None) or self.model
-        return {"model": model, "body": request_body(messages, settings, model=model)}
+        more = settings.pop("extra_body", None) or {}
+        body = request_body(messages, settings, model=model)
+        if "generationConfig" in more:
+            config = {**body.get("generationConfig", {}), **more["generationConfig"]}
+            more = {**more, "generationConfig": config}
+        return {"model": model, "body": {**body, **more}}
 
     def _reader(self, request: Mapping[str, Any]) -> Answer:
         tools = request["body"].get("tools") or ()
@@ -173,9 +209,10 @@ class ChatGoogleGenerativeAI(GoogleChatModel):
         temperature, top_p: how freely the words are drawn.
         max_tokens, stop: longest answer, in tokens; texts that end it.
         top_k, seed, n, presence_penalty, frequency_penalty, logprobs, response_mime_type,
-            response_schema, response_modalities, safety_settings, cached_content, labels: the
-            API's parameters, `n` its `candidate_count`; categories and thresholds of
-            `safety_settings` are texts: `{"HARM_CATEGORY_HARASSMENT": "BLOCK_ONLY_HIGH"}`.
+            response_schema, response_modalities, safety_settings, cached_content, labels,
+            media_resolution, image_config: the API's parameters, `n` its `candidate_count`;
+            categories and thresholds of `safety_settings` are texts:
+            `{"HARM_CATEGORY_HARASSMENT": "BLOCK_ONLY_HIGH"}`.
         thinking_budget, thinking_level: how much it thinks: tokens (0: none, -1: as it likes), or
             "low", "high" for Gemini 3 and later.
         include_thoughts: give summaries of the thoughts, as reasoning.
@@ -213,9 +250,10 @@ class ChatVertexAI(GoogleChatModel):
         temperature, top_p: how freely the words are drawn.
         max_tokens, stop: longest answer, in tokens; texts that end it.
         top_k, seed, n, presence_penalty, frequency_penalty, logprobs, response_mime_type,
-            response_schema, response_modalities, safety_settings, cached_content, labels: the
-            API's parameters, `n` its `candidate_count`; categories and thresholds of
-            `safety_settings` are texts: `{"HARM_CATEGORY_HARASSMENT": "BLOCK_ONLY_HIGH"}`.
+            response_schema, response_modalities, safety_settings, cached_content, labels,
+            media_resolution, image_config: the API's parameters, `n` its `candidate_count`;
+            categories and thresholds of `safety_settings` are texts:
+            `{"HARM_CATEGORY_HARASSMENT": "BLOCK_ONLY_HIGH"}`.
         thinking_budget, thinking_level: how much it thinks: tokens (0: none, -1: as it likes), or
             "low", "high" for Gemini 3 and later.
         include_thoughts: give summaries of the thoughts, as reasoning.
@@ -252,12 +290,17 @@ class ChatVertexAI(GoogleChatModel):
                 )
             who = {"project": self.project, "location": self.location}
         else:
-            who = {
-                "project": self._project(),
-                "location": self.location or environment("GOOGLE_CLOUD_LOCATION") or "global",
-                "credentials": self.credentials,
-            }
+            who = {**self._place(), "credentials": self.credentials}
         return {**settings, **{name: value for name, value in who.items() if value is not None}}
+
+    def _place(self) -> dict[str, str | None]:
+        location = self.location or environment("GOOGLE_CLOUD_LOCATION") or "global"
+        return {"project": self._project(), "location": location}
+
+    def _what_counts(self) -> dict[str, Any]:
+        """With the project and the place, which may come from the environment."""
+        place = {name: value for name, value in self._place().items() if value is not None}
+        return {**super()._what_counts(), **place}
 
     def _project(self) -> str | None:
         known = self.project or environment("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT_ID")

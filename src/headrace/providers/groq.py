@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from headrace.language_models.structured import Modes
+
 from ._base.answer import Answer
 from ._base.provider import Key, named
 from ._chat.model import ChatCompletionsModel
@@ -22,6 +24,9 @@ class ChatGroq(ChatCompletionsModel):
     """A chat model that Groq serves.
 
         ChatGroq(model="llama-3.3-70b-versatile")                        # GROQ_API_KEY
+
+    `with_structured_output` has the model call a function; for models that Groq holds to schemas,
+    give `method="json_schema"`, which the others refuse.
 
     Args:
         model: its name, as the provider knows it (also `model_name`).
@@ -53,17 +58,19 @@ class ChatGroq(ChatCompletionsModel):
     _asks_for_key: ClassVar[bool] = False  # the SDK takes texts alone
     _key_names: ClassVar[tuple[str, ...]] = ("GROQ_API_KEY",)
     _url_names: ClassVar[tuple[str, ...]] = ("GROQ_BASE_URL", "GROQ_API_BASE")
+    structured_modes: ClassVar[Modes] = ("function_calling", "json_schema", "json_mode")
     _tells_usage: ClassVar[bool] = False  # it does without being asked
+    _settable: ClassVar[tuple[str, ...]] = (
+        *ChatCompletionsModel._settable,
+        "reasoning_format",
+        "service_tier",
+    )
+    _sdk_calls: ClassVar[tuple[str, ...]] = ("groq.resources.chat.completions:Completions.create",)
 
     api_key: Key = named("api_key", "groq_api_key", exclude=True)
     base_url: str | None = named("base_url", "groq_api_base")
     reasoning_format: str | None = None
     service_tier: str | None = None
-
-    def _settings(self) -> dict[str, Any]:
-        more = {"reasoning_format": self.reasoning_format, "service_tier": self.service_tier}
-        set_here = {name: value for name, value in more.items() if value is not None}
-        return {**super()._settings(), **set_here}
 
     def _url(self) -> str | None:
         """Without "/openai/v1", which the SDK adds."""

@@ -67,6 +67,8 @@ class ChatMistralAI(MistralChatSdk):
     """
 
     structured_modes: ClassVar[Modes] = ("json_schema", "function_calling", "json_mode")
+    _settable: ClassVar[tuple[str, ...]] = _FIELDS
+    _sdk_calls: ClassVar[tuple[str, ...]] = ("mistralai.client.chat:Chat.complete",)
     takes_prefix: ClassVar[bool] = True
     repeats_prefix: ClassVar[bool | None] = False  # the reader leaves out what Mistral repeats
 
@@ -80,10 +82,6 @@ class ChatMistralAI(MistralChatSdk):
     prompt_mode: str | None = None
     response_format: Any = None
 
-    def _settings(self) -> dict[str, Any]:
-        found = {name: getattr(self, name) for name in _FIELDS}
-        return {name: value for name, value in found.items() if value is not None}
-
     def _request(
         self,
         messages: list[BaseMessage],
@@ -93,14 +91,14 @@ class ChatMistralAI(MistralChatSdk):
         stream: bool,
     ) -> dict[str, Any]:
         said = mistral_messages(messages, self.provider)
-        request = {
-            "model": self.model, "messages": said,
-            **self._settings(), **self.model_kwargs, **given,
-        }  # fmt: skip
+        told = {**self._settings(), **self.model_kwargs, **given}
+        request: dict[str, Any] = {"model": self.model, "messages": said}
+        request |= {name: value for name, value in told.items() if value is not None}
         if stop:
             request["stop"] = stop
         if "seed" in request:
             request["random_seed"] = request.pop("seed")
+        request |= request.pop("extra_body", None) or {}
         choice = request.get("tool_choice")
         if isinstance(choice, str) and choice not in _CHOICES:
             request["tool_choice"] = {"type": "function", "function": {"name": choice}}
@@ -118,7 +116,7 @@ _TOO_MANY: Final = re.compile(r"too many (inputs|tokens)", re.IGNORECASE)
 
 
 class MistralAIEmbeddings(MistralSdk, ProviderEmbeddings):
-    """An embedding model of Mistral's.
+    """An embedding model of Mistral's, "mistral-embed" by default.
 
         MistralAIEmbeddings(model="mistral-embed")                       # MISTRAL_API_KEY
 
@@ -129,7 +127,7 @@ class MistralAIEmbeddings(MistralSdk, ProviderEmbeddings):
         model: its name, as the provider knows it (also `model_name`).
         dimensions: length of the vectors, where the model has a choice.
         batch_size: texts in one request.
-        max_concurrency: requests at a time in async code.
+        max_concurrency: requests at a time in async code (also `max_concurrent_requests`).
         timeout: seconds to wait for the connection, and for the answer.
         max_retries: how often the SDK asks again; None: not at all, as it does by itself.
         api_key: a text, or a function that gives it; None: the environment variable's.
@@ -139,6 +137,9 @@ class MistralAIEmbeddings(MistralSdk, ProviderEmbeddings):
     """
 
     _most: ClassVar[int] = 256
+
+    model: str = named("model", "model_name", default="mistral-embed")
+    max_concurrency: int = named("max_concurrency", "max_concurrent_requests", default=4, ge=1)
 
     def _function(self, sdk: Any, *, is_async: bool) -> Any:
         return sdk.embeddings.create_async if is_async else sdk.embeddings.create

@@ -47,6 +47,10 @@ class ChatNVIDIA(ChatCompletionsModel):
     provider: ClassVar[str] = "nvidia"
     _key_names: ClassVar[tuple[str, ...]] = ("NVIDIA_API_KEY",)
     _url_names: ClassVar[tuple[str, ...]] = ("NVIDIA_BASE_URL",)
+    _more_words: ClassVar[tuple[str, ...]] = (
+        "top_k", "min_p", "min_tokens", "repetition_penalty", "ignore_eos", "chat_template_kwargs",
+        "nvext", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
+    )  # fmt: skip
     _usual_url: ClassVar[str | None] = "https://integrate.api.nvidia.com/v1"
 
     api_key: Key = named("api_key", "nvidia_api_key", exclude=True)

@@ -13,6 +13,7 @@ its parameters (`ONLY_RESPONSES`), a tool that is no function, or a model that i
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
@@ -33,7 +34,7 @@ __all__ = ["ChatOpenAI", "OpenAIEmbeddings"]
 
 _FIELDS: Final = (
     "reasoning", "include", "store", "truncation", "verbosity", "service_tier",
-    "previous_response_id",
+    "previous_response_id", "context_management", "prompt_cache_options",
 )  # fmt: skip
 
 # Models that OpenAI serves by the Responses API alone.
@@ -73,6 +74,9 @@ class ChatOpenAI(ChatCompletionsModel):
         verbosity: "low", "medium" or "high".
         service_tier: e.g. "flex", "priority".
         previous_response_id: an answer that OpenAI keeps, and that this one continues (Responses).
+        context_management: e.g. `[{"type": "compaction", "compact_threshold": 200_000}]`
+            (Responses).
+        prompt_cache_options: what OpenAI keeps of a prompt, and for how long.
         use_previous_response_id: send only what is new since the last answer in the conversation,
             and that answer's id (Responses).
         seed, n, frequency_penalty, presence_penalty, logit_bias, logprobs, top_logprobs,
@@ -89,9 +93,14 @@ class ChatOpenAI(ChatCompletionsModel):
     provider: ClassVar[str] = "openai"
     _key_names: ClassVar[tuple[str, ...]] = ("OPENAI_API_KEY",)
     _url_names: ClassVar[tuple[str, ...]] = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
+    _settable: ClassVar[tuple[str, ...]] = (*ChatCompletionsModel._settable, *_FIELDS)
+    _sdk_calls: ClassVar[tuple[str, ...]] = (
+        *ChatCompletionsModel._sdk_calls,
+        "openai.resources.responses:Responses.create",
+    )
+    _own_choices: ClassVar[tuple[str, ...]] = ("allowed_tools", "mcp")
     _advice: ClassVar[Mapping[str, str]] = {
         **ChatCompletionsModel._advice,
-        "openai_proxy": "give http_client=httpx.Client(proxy=…), and http_async_client=….",
         "openai_api_type": "leave it out; Azure's models are AzureChatOpenAI.",
         "tiktoken_model_name": "give custom_get_token_ids=…, a function from a text to token ids.",
         "disabled_params": "what is not set, or None, is not sent.",
@@ -109,16 +118,23 @@ class ChatOpenAI(ChatCompletionsModel):
     verbosity: str | None = None
     service_tier: str | None = None
     previous_response_id: str | None = None
+    context_management: list[dict[str, Any]] | None = None
+    prompt_cache_options: dict[str, Any] | None = None
     use_previous_response_id: bool = False
 
-    def _connection(self, *, is_async: bool) -> dict[str, Any]:
-        settings = super()._connection(is_async=is_async)
-        more = {"organization": self.organization, "project": self.project}
-        return {**settings, **{name: value for name, value in more.items() if value is not None}}
+    def _account(self) -> dict[str, str]:
+        """Whose account is charged, as the SDK finds it, too."""
+        account = {
+            "organization": self.organization or os.environ.get("OPENAI_ORG_ID"),
+            "project": self.project or os.environ.get("OPENAI_PROJECT_ID"),
+        }
+        return {name: value for name, value in account.items() if value}
 
-    def _settings(self) -> dict[str, Any]:
-        found = {name: getattr(self, name) for name in _FIELDS}
-        return {**super()._settings(), **{n: v for n, v in found.items() if v is not None}}
+    def _connection(self, *, is_async: bool) -> dict[str, Any]:
+        return {**super()._connection(is_async=is_async), **self._account()}
+
+    def _what_counts(self) -> dict[str, Any]:
+        return {**super()._what_counts(), **self._account()}
 
     # ---- which API ------------------------------------------------------------------------------
 

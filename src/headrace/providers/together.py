@@ -44,6 +44,10 @@ class ChatTogether(ChatCompletionsModel):
     provider: ClassVar[str] = "together"
     _key_names: ClassVar[tuple[str, ...]] = ("TOGETHER_API_KEY",)
     _url_names: ClassVar[tuple[str, ...]] = ("TOGETHER_BASE_URL",)
+    _more_words: ClassVar[tuple[str, ...]] = (
+        "top_k", "min_p", "repetition_penalty", "safety_model", "echo", "compliance", "reasoning",
+        "context_length_exceeded_behavior", "chat_template_kwargs", "stream_tokens",
+    )  # fmt: skip
     _usual_url: ClassVar[str | None] = "https://api.together.xyz/v1"
 
     api_key: Key = named("api_key", "together_api_key", exclude=True)

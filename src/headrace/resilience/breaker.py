@@ -192,7 +192,7 @@ class RunnableWithCircuitBreaker(ByValue, Enclosing, Plan, Runnable[Input, Outpu
     """
 
     _layout = "inside"
-    _written = "{}.with_circuit_breaker(…)"
+    _written = "model.{call}.with_circuit_breaker(…)"
     _passes = True  # its chunks are those of `bound`
 
     def __init__(self, *, bound: Any, breaker: CircuitBreaker, name: str | None = None) -> None:
@@ -218,9 +218,6 @@ class RunnableWithCircuitBreaker(ByValue, Enclosing, Plan, Runnable[Input, Outpu
             call.ended(None if outcome.left is not None else True)
         finally:
             call.ended(None)  # the driver failed, or its consumer left
-
-    def _kind_name(self) -> str:
-        return self.bound.get_name()  # type: ignore[no-any-return]
 
     def _fold_after(self, fold: Any) -> Any:
         return self.bound._fold_after(fold)

@@ -185,6 +185,9 @@ class Guard(ByValue, Op, Runnable[Any, Any]):
             return ByPattern(self.fn, self.replacement or "", held)
         return ByFunction(self.fn, self.lookahead)
 
+    def _terms_told(self) -> str:
+        return f"lookahead={self.lookahead}"
+
     def __repr__(self) -> str:
         more = {} if self.replacement is None else {"replacement": self.replacement}
         return called(type(self).__name__, self.fn, **more, lookahead=self.lookahead)

@@ -31,7 +31,7 @@ class RunnableWithHedge(Enclosing, Rivals[Input, Output]):
             answers need for their first chunk: then one request in twenty is made twice.
     """
 
-    _written = "{}.with_hedge(…)"
+    _written = "model.{call}.with_hedge({other}…)"
 
     def __init__(
         self, *, bound: Any, other: Any = None, after: float = 0.8, name: str | None = None
@@ -52,9 +52,6 @@ class RunnableWithHedge(Enclosing, Rivals[Input, Output]):
     def _children(self) -> Sequence[tuple[str | None, Node]]:
         first: tuple[str | None, Node] = ("", self.bound)
         return [first] if self.other is None else [first, ("hedge", self.other)]
-
-    def _kind_name(self) -> str:
-        return self.bound.get_name()  # type: ignore[no-any-return]
 
     def _terms_told(self) -> str:
         return f"after={self.after:g} s"

@@ -27,7 +27,7 @@ class RunnableWithLimit(ByValue, Enclosing, Leaf, Runnable[Input, Output]):
     """`bound`, each call of which waits for `rate_limiter`: see `limited`."""
 
     _layout = "inside"
-    _written = "limited({}, …)"
+    _written = "limited(model.{call}, …)"
     _passes = True  # its chunks are those of `bound`
 
     def __init__(
@@ -93,9 +93,6 @@ class RunnableWithLimit(ByValue, Enclosing, Leaf, Runnable[Input, Output]):
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
         async with self._agranted(value, run) as inner:
             return await _async.value_step(self.bound, value, inner, kw)
-
-    def _kind_name(self) -> str:
-        return self.bound.get_name()  # type: ignore[no-any-return]
 
     def _fold_after(self, fold: Any) -> Any:
         return self.bound._fold_after(None)

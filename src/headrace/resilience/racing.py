@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .._terms import Terms
 from ..callbacks.arguments import MODELS
@@ -18,6 +18,7 @@ from ..runnables.coerce import coerce_to_runnable
 from ..runnables.sequence import RunnableSequence
 from ..shapes import Contest, Flow, Kwargs, Node, Pieces, side_by_side
 from .timeout import asks_a_model, comes_in_pieces
+from .wrong import lacking
 
 __all__ = ["Rivals", "RunnableRace", "race"]
 
@@ -104,6 +105,13 @@ class RunnableRace(Rivals[Input, Output]):
     first chunk is raised: it has won.
     """
 
+    _written = "race(a.{call}, b.{call})"
+
+    if not TYPE_CHECKING:  # a type checker knows what there is
+
+        def __getattr__(self, name: str) -> Any:
+            raise lacking(self, name)
+
     def __init__(self, *runnables: Any, name: str | None = None) -> None:
         if len(runnables) < 2:
             raise ConfigError(
@@ -126,6 +134,9 @@ class RunnableRace(Rivals[Input, Output]):
 
     def _children(self) -> Sequence[tuple[str | None, Node]]:
         return [(f"race:{number}", each) for number, each in enumerate(self.runnables, 1)]
+
+    def _terms_told(self) -> str:
+        return ""  # all is in its name
 
     def _kind_name(self) -> str:
         return f"RunnableRace<{','.join(each.get_name() for each in self.runnables)}>"

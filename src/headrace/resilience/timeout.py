@@ -51,7 +51,7 @@ class RunnableWithTimeout(ByValue, Enclosing, Contest, Runnable[Input, Output]):
     """
 
     _layout = "inside"
-    _written = "{}.with_timeout(…)"
+    _written = "model.{call}.with_timeout(…)"
     _passes = True  # its chunks are those of `bound`
 
     def __init__(
@@ -82,9 +82,6 @@ class RunnableWithTimeout(ByValue, Enclosing, Contest, Runnable[Input, Output]):
 
     def _reads(self) -> Pieces:
         return self.bound._reads()  # type: ignore[no-any-return]
-
-    def _kind_name(self) -> str:
-        return self.bound.get_name()  # type: ignore[no-any-return]
 
     def _fold_after(self, fold: Any) -> Any:
         return self.bound._fold_after(fold)

@@ -18,6 +18,7 @@ from ..errors import ConfigError
 __all__ = ["Enclosing", "check_sdks", "first_of", "lacking"]
 
 _SDKS = ("openai", "anthropic", "groq", "cohere", "mistralai", "google.genai", "httpx", "httpx2")
+_MAKERS = ("bind", "with_")  # with these begin methods that make a runnable
 _OWN = ("headrace.providers.", "headrace.prompts.", "headrace.output_parsers.")
 _OURS = {  # what is raised for it, where the name is not the same
     "APIConnectionError": "ConnectionError",
@@ -80,28 +81,44 @@ def lacking(policy: Any, name: str) -> AttributeError:
     """Of an attribute that a policy around `bound` does not have. To hand on what a model's method
     makes would lose the policy."""
     kind = type(policy).__name__
-    owner = None if name.startswith("_") else _owner(vars(policy).get("bound"), name)
+    owner = None if name.startswith("_") else _owner(policy, name)
     said = f"{kind!r} object has no attribute {name!r}"
     if owner is not None:
-        written = policy._written.format(f"model.{name}(…)")
-        said = (
-            f"{kind} has no {name!r}, which is of the {type(owner).__name__} in it: call that "
-            f"first, and put the policy around what it makes, as in {written}."
-        )
+        said = f"{kind} has no {name!r}, which is of the {type(owner).__name__} in it: "
+        call = f"{name}(…)"
+        if name.startswith(_MAKERS):
+            other = "" if vars(policy).get("other") is None else f"other.{call}, "
+            written = policy._written.format(call=call, other=other)
+            said += f"call that first, and put the policy around what it makes, as in {written}."
+        else:
+            said += f"call it there, as in model.{call}."
     return AttributeError(said, name=name, obj=policy)
 
 
 def _owner(inner: Any, name: str) -> Any:
     """What has such a method: `inner`, or what is in it."""
-    while inner is not None and not callable(getattr(type(inner), name, None)):
-        inner = getattr(inner, "__dict__", {}).get("bound")
-    return inner
+    if callable(getattr(type(inner), name, None)):
+        return inner
+    held = getattr(inner, "__dict__", {})
+    parts = [held[key] for key in ("bound", "runnable", "other") if held.get(key) is not None]
+    owners = (_owner(part, name) for part in [*parts, *held.get("runnables", ())])
+    return next((owner for owner in owners if owner is not None), None)
 
 
 class Enclosing:
-    """A policy around `bound`. `_written`: how it is put around what stands for the braces."""
+    """A policy around `bound`. `_written`: how it is put around what a `call` of a model makes.
+
+    Its run has a name of its own, as that of a race: what is inside has a run besides.
+    """
 
     _written: ClassVar[str]
+    bound: Any
+    name: str | None
+
+    def _kind_name(self) -> str:
+        inside = [self.bound, vars(self).get("other")]
+        names = ",".join(each.get_name() for each in inside if each is not None)
+        return f"{type(self).__name__.partition('[')[0]}<{names}>"
 
     if not TYPE_CHECKING:  # a type checker knows what there is
 

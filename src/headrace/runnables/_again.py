@@ -132,5 +132,8 @@ class Again(Plan):
         usual = ("before_first_chunk", False)
         return {name: value for name, value in asked.items() if value not in usual}
 
+    def _terms_told(self) -> str:
+        return ", ".join(f"{key}={value!r}" for key, value in self._when_shown().items())
+
     def _made_for_a_call(self, node: Any) -> bool:
         return getattr(node, "continues", None) is self._tries

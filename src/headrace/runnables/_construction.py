@@ -76,12 +76,9 @@ class _Signature:
 
 
 def _parameter(name: str, field: Any) -> Parameter:
-    if field.is_required():
-        default: Any = Parameter.empty
-    elif field.default_factory is not None:
-        default = ...
-    else:
-        default = field.default
+    default: Any = Parameter.empty
+    if not field.is_required():
+        default = field.get_default(call_default_factory=True, validated_data={})
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=field.annotation)
 
 

@@ -19,8 +19,8 @@ _SAYS = {
 class Step:
     """One step. `path` as in events and errors; `kind` is `"streams"`, `"barrier"` or `"source"`;
     `advice` what to write instead of a barrier ("" where there is nothing better, or where it would
-    change nothing because a later step waits anyway). Of a policy, which has the name of what is in
-    it: `policy`, its class, and `terms`, what it was given."""
+    change nothing because a later step waits anyway). Of a policy: `policy`, its class, and
+    `terms`, what it was given."""
 
     path: str
     label: str
@@ -61,7 +61,7 @@ class Explanation:
     def __str__(self) -> str:
         names = [
             f"{'  ' * step.depth}{f'{step.label}: ' if step.label else ''}"
-            + (f"{step.policy}({step.name})" if step.policy else step.name)
+            + (step.name if step.name.startswith(step.policy) else f"{step.policy}<{step.name}>")
             for step in self.steps
         ]
         width = max(map(len, names), default=0) + 2

@@ -59,7 +59,7 @@ class RunnableRetry(ByValue, Again, Runnable[Input, Output]):
     """
 
     _layout = "inside"
-    _written = "{}.with_retry(…)"
+    _written = "model.{call}.with_retry(…)"
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ def convert_runnable_to_tool(
     Raises:
         TypeUnknownError: its input is neither a text nor a dict whose keys are known.
     """
-    name = str(name or runnable.get_name())
+    name = str(name or _inside(runnable).get_name())
     model = schema.tool_arguments(runnable, name=name, args_schema=args_schema, arg_types=arg_types)
     description = description or _takes(model)
     if _is_text(model):
@@ -54,6 +54,15 @@ def convert_runnable_to_tool(
     return StructuredTool.from_function(
         invoke, ainvoke, name=name, description=description, args_schema=model
     )
+
+
+def _inside(runnable: Any) -> Any:
+    """What policies are around, whose names are none for a tool."""
+    while hasattr(type(runnable), "_written") and runnable.name is None:
+        if "bound" not in vars(runnable):
+            break
+        runnable = runnable.bound
+    return runnable
 
 
 def _is_text(model: Any) -> bool:

@@ -93,7 +93,7 @@ def convert_to_openai_function(
         found = _of_dict(function)
     elif isinstance(function, BaseTool):
         found = _of_tool(function)
-    elif isinstance(function, type) and issubclass(function, BaseTool):
+    elif isinstance(function, type) and _makes_tools(function):
         raise ToolSchemaError(
             f"{function.__name__} is a class of tools; give an instance: {function.__name__}()."
         )
@@ -114,6 +114,12 @@ def convert_to_openai_function(
             "as_tool()."
         )
     return found if strict is None else _strictly(found, strict=strict)
+
+
+def _makes_tools(cls: type) -> bool:
+    """Whether it is a class of tools, ours or LangChain's, which would be read as arguments."""
+    langchains = any(kind.__module__.startswith("langchain_core.tools") for kind in cls.__mro__)
+    return langchains or issubclass(cls, BaseTool)
 
 
 def convert_to_openai_tool(

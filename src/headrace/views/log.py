@@ -31,6 +31,7 @@ from ..events import (
     RunFailed,
     RunInfo,
     RunStarted,
+    RunWon,
     Takes,
 )
 from ..flow import last
@@ -47,7 +48,7 @@ LONG = 8_192  # characters; below, replacing the text with each chunk costs less
 STEP = 64
 
 _ROOT = frozenset({RunStarted, RunChunk, RunEnded, RunFailed})
-_ALWAYS = frozenset({RunStarted, RunEnded, RunFailed, RunCancelled})
+_ALWAYS = frozenset({RunStarted, RunWon, RunEnded, RunFailed, RunCancelled})
 _WITH_CHUNKS = _ALWAYS | {RunChunk}
 
 Operation = dict[str, Any]
@@ -204,6 +205,11 @@ class Log:
             keys.setdefault(key, 1)
         return key
 
+    def _won(self, event: RunWon) -> Sequence[Operation]:
+        """Who has won a race or a hedge."""
+        path = f"{self._place(event.run).path}/metadata/winner"
+        return ({"op": "add", "path": path, "value": event.winner},)
+
     def _chunk(self, event: RunChunk) -> Sequence[Operation]:
         return () if event.whole else self._place(event.run).told(event.chunk)
 
@@ -233,6 +239,7 @@ _OF_THE_ROOT: dict[type, _Feed] = {
 _OF_OTHERS: dict[type, _Feed] = {
     RunStarted: Log._started,
     RunChunk: Log._chunk,
+    RunWon: Log._won,
     RunEnded: Log._ended,
     RunFailed: Log._ended,
     RunCancelled: Log._ended,

@@ -11,6 +11,8 @@
 | error, of tools | `error`, `input`, `tool_call_id` |
 | reset | `attempt`, `error`, `discarded`: what came of this run and of those below is void |
 
+At the end of a race or a hedge, `metadata` says who has won: `winner`.
+
 Inputs and outputs of models, tools and retrievers have the shapes in the tables below. The steps of
 a chain that is *invoked* inside the run report no chunks; models always do, where they can stream.
 What gives one value at once (prompts, tools, retrievers, parsers of the whole text, models that do
@@ -35,6 +37,7 @@ from ..events import (
     RunFailed,
     RunInfo,
     RunStarted,
+    RunWon,
     StreamReset,
     Takes,
 )
@@ -88,20 +91,23 @@ _INPUTS: dict[str, _Shape] = {
 }
 _OUTPUTS: dict[str, _Answered] = {"llm": _prompts_answered}
 
-_ALWAYS = frozenset({RunStarted, RunEnded, RunCancelled, RunFailed, CustomEvent, StreamReset})
+_ALWAYS = frozenset(
+    {RunStarted, RunEnded, RunCancelled, RunFailed, CustomEvent, StreamReset, RunWon}
+)
 _WITH_CHUNKS = _ALWAYS | {RunChunk}
 
 
 class StreamEvents:
     """The view."""
 
-    __slots__ = ("_filter", "_live", "_root")
+    __slots__ = ("_filter", "_live", "_root", "_winners")
 
     def __init__(self, chosen: Filter) -> None:
         self._filter = chosen
         self._root: RunInfo | None = None
         # of each run that goes on: what all its dicts have, its type, the input told at the start
         self._live: dict[RunInfo, tuple[dict[str, Any], str, Any]] = {}
+        self._winners: dict[RunInfo, str] = {}  # of contests that go on
 
     def wants(self, run: RunInfo) -> Takes:
         """Nothing of a run that is filtered out, but what user code reports from inside it."""
@@ -186,6 +192,9 @@ class StreamEvents:
         run, value = event.run, event.input
         about, kind, given = self._known(run)
         del self._live[run]
+        if run in self._winners:
+            won = {"winner": self._winners.pop(run)}
+            about = {**about, "metadata": {**about["metadata"], **won}}
         answered: _Answered = _OUTPUTS.get(kind, _same)
         data = {"output": answered(event.output, run)}
         if run is not self._root:
@@ -196,6 +205,7 @@ class StreamEvents:
     def _failed(self, event: RunFailed) -> Iterable[dict[str, Any]]:
         about, kind, given = self._known(event.run)
         del self._live[event.run]
+        self._winners.pop(event.run, None)
         if kind != "tool":
             return ()
         call_id = facts(event.run).get("tool_call_id")  # kept there by the tool
@@ -207,8 +217,13 @@ class StreamEvents:
         data = {"attempt": event.attempt, "error": event.error, "discarded": event.discarded}
         return ({**about, "event": f"on_{kind}_reset", "data": data},)
 
+    def _won(self, event: RunWon) -> Iterable[dict[str, Any]]:
+        self._winners[event.run] = event.winner
+        return ()
+
     def _cancelled(self, event: RunCancelled) -> Iterable[dict[str, Any]]:
         self._live.pop(event.run, None)
+        self._winners.pop(event.run, None)
         return ()
 
     def _custom(self, event: CustomEvent) -> Iterable[dict[str, Any]]:
@@ -248,4 +263,5 @@ _FEEDS: dict[type, Callable[[StreamEvents, Any], Iterable[dict[str, Any]]]] = {
     RunCancelled: StreamEvents._cancelled,
     CustomEvent: StreamEvents._custom,
     StreamReset: StreamEvents._reset,
+    RunWon: StreamEvents._won,
 }

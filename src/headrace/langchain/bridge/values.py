@@ -13,9 +13,11 @@
 
 Nothing is lost on the way there and back: ids, tool calls (whole, in chunks, invalid), usage,
 metadata, content blocks, artifacts. Fields that a LangChain message has beyond those of its class
-(`extra="allow"` there) travel in `additional_kwargs["__langchain__"]`. An object of somebody's own
-subclass of a message, document or generation becomes one of the nearest class of the two libraries;
-one of a prompt value becomes the messages that it stands for.
+(`extra="allow"` there) travel in `additional_kwargs["__langchain__"]`. An answer of ours with
+thoughts or a vendor's own tools in it is of LangChain's `output_version` "v1" there, so that its
+integrations can send it back to the vendor. An object of somebody's own subclass of a message,
+document or generation becomes one of the nearest class of the two libraries; one of a prompt value
+becomes the messages that it stands for.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ from ...runnables.addable import AddableDict
 __all__ = ["to_headrace", "to_langchain"]
 
 _EXTRA = "__langchain__"
+_MARK = "__headrace__"  # in `additional_kwargs` of an answer that was marked: see `_marked`
+_STANDARD = frozenset({"reasoning", "server_tool_call", "server_tool_result", "non_standard"})
 _KEPT = ("content", "artifact")  # even where they are empty
 _CONTAINERS = (list, tuple, dict)
 _Convert = Callable[[Any], Any]
@@ -54,6 +58,7 @@ def _message_here(kind: Any) -> _Convert:
             for name, value in message.__dict__.items()
             if name in known and value is not None and (name in _KEPT or not is_empty(value))
         }
+        _unmarked(fields)
         strange = {k: v for k, v in message.__dict__.items() if k not in known and k != "type"}
         strange.update(message.__pydantic_extra__ or {})
         if strange:
@@ -74,12 +79,49 @@ def _message_there(kind: Any) -> _Convert:
             if name != "type"
         }
         fields.update(fields["additional_kwargs"].pop(_EXTRA, None) or {})
+        if kind is their_messages.AIMessage:
+            _marked(fields)
         if fields.get("artifact") is not None:
             fields["artifact"] = to_langchain(message.artifact)
         # not validated: it was, here; and pydantic would drop what its types have no key for
         return kind.model_construct(**fields)
 
     return convert
+
+
+def _marked(fields: dict[str, Any]) -> None:
+    """Of an answer with blocks that LangChain's integrations read only where they are told that
+    the content has the standard form (`output_version`): say so. Its calls are in the content
+    then."""
+    content, facts = fields["content"], fields["response_metadata"]
+    if isinstance(content, str) or "output_version" in facts or not any(map(_standard, content)):
+        return
+    texts = [at for at, block in enumerate(content) if isinstance(block, str)]
+    fields["content"] = [
+        {"type": "text", "text": block} if isinstance(block, str) else block for block in content
+    ]
+    fields["content"] += [{"type": "tool_call", **call} for call in fields["tool_calls"]]
+    facts["output_version"] = "v1"
+    fields["additional_kwargs"][_MARK] = [len(content), texts]
+
+
+def _standard(block: Any) -> bool:
+    """Whether a block is of a standard form that integrations do not take for their vendor's;
+    OpenAI's own reasoning has a `summary`."""
+    kind = block.get("type") if isinstance(block, dict) else None
+    return kind in _STANDARD and (kind != "reasoning" or "reasoning" in block)
+
+
+def _unmarked(fields: dict[str, Any]) -> None:
+    """What `_marked` did undone, in a message that came back."""
+    more = fields.get("additional_kwargs") or {}
+    mark = more.pop(_MARK, None)
+    if mark is None or isinstance(fields["content"], str):  # or somebody wrote it anew
+        return
+    length, texts = mark
+    content = fields["content"][:length]
+    fields["content"] = [b["text"] if at in texts else b for at, b in enumerate(content)]
+    fields["response_metadata"].pop("output_version", None)
 
 
 # ------------------------------------------------------------------ other values

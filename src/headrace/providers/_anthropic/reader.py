@@ -176,12 +176,13 @@ class MessagesReader(Answer):
         self._counts.update((name, value) for name, value in told.items() if value is not None)
         counts = self._counts
         read, made = counts.get("cache_read_input_tokens"), counts.get(_WRITTEN)
-        terms = counts.get("cache_creation") or {}
+        told_by_term = (counts.get("cache_creation") or {}).items()
+        terms = [(name, number) for name, number in told_by_term if isinstance(number, int)]
         details = counts.get("output_tokens_details") or {}
         self.usage(
             (counts.get("input_tokens") or 0) + (read or 0) + (made or 0),
             counts.get("output_tokens"),
-            of_input=(("cache_read", read), ("cache_creation", made), *terms.items()),
+            of_input=(("cache_read", read), ("cache_creation", made), *terms),
             of_output=(("reasoning", details.get("thinking_tokens")),),
         )
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from headrace.conversation.vendors.inputs import standard_input
 from headrace.errors import InputError
 from headrace.messages import AIMessage, BaseMessage, ChatMessage, ToolMessage
 
+from .._chat.inputs import result_as_text
 from .reader import CALL_FACTS
 
 __all__ = ["request_messages"]
@@ -128,7 +129,7 @@ def _result(message: Any) -> Block:
     result: Block = {
         "type": "tool_result",
         "tool_use_id": _id(message.tool_call_id),
-        "content": content if isinstance(content, str) else _blocks(content),
+        "content": content if isinstance(content, str) else _blocks(map(result_as_text, content)),
     }
     if message.status == "error":
         result["is_error"] = True
@@ -141,7 +142,7 @@ def _id(id: Any) -> str:
     return _NOT_IN_IDS.sub("_", str(id or ""))
 
 
-def _blocks(content: Sequence[Any]) -> list[Block]:
+def _blocks(content: Iterable[Any]) -> list[Block]:
     """Blocks that users give. Texts of nothing but space, which the API refuses, are left out."""
     made = []
     for item in content:

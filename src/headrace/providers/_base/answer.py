@@ -47,6 +47,7 @@ class Answer:
         self.provider = provider
         self.settled = False  # nothing more is to be read or said
         self.id: str | None = None
+        self._ident: str | None = None  # of all chunks: what was known with the first one
         self.model: str | None = None
         self.finish_reason: str | None = None
         self.facts: dict[str, Any] = {}  # for response_metadata
@@ -78,14 +79,19 @@ class Answer:
         except MISSHAPEN as error:
             raise self._unreadable(event) from error
 
-    def whole(self, answer: Event) -> Iterable[AIMessageChunk]:
-        """What an answer says that came as a whole. It needs no terminal signal."""
-        with self._understood(answer):
+    def whole(self, answer: Event, sent: Event | None = None) -> Iterable[AIMessageChunk]:
+        """What an answer says that came as a whole. It needs no terminal signal.
+
+        Args:
+            sent: what the provider sent, for errors, where `answer` is made of a part of it.
+        """
+        sent = answer if sent is None else sent
+        with self._understood(sent):
             self._read_whole(answer)
             self._before_end()
             said = self._take()
         if not said and self.finish_reason is None:  # an answer that says nothing is none
-            raise self._unreadable(answer)
+            raise self._unreadable(sent)
         yield from (*said, self._end())
 
     def candidates(self, answer: Event) -> Iterable[list[AIMessageChunk]]:
@@ -253,11 +259,13 @@ class Answer:
 
     def _unreadable(self, event: Event | None) -> StreamError:
         """The error for what is not as the vendor documents."""
-        told = "" if event is None else f": {event!r:.300}"
+        told = "" if event is None else f": {as_json(event):.300}"
+        partial = self.partial()
+        had = "" if partial is None else " What had come is in the error's `partial`;"
         return StreamError(
-            f"{self.provider} sent what is not as its API documents{told}. What had come is in the "
-            "error's `partial`; a newer version of Headrace may know this form.",
-            self.partial(),
+            f"{self.provider} sent what is not as its API documents{told}.{had} "
+            f"{'a' if had else 'A'} newer version of Headrace may know this form.",
+            partial,
             provider=self.provider,
             status=200,
         )
@@ -293,11 +301,13 @@ class Answer:
             content.clear()
         else:
             said, self._content = content, []
+        if not self._given:  # an id that comes later, or another one, is not that of this message
+            self._ident = self.id
         if calls:
-            chunk = AIMessageChunk(said, id=self.id, tool_call_chunks=calls)
+            chunk = AIMessageChunk(said, id=self._ident, tool_call_chunks=calls)
             self._calls = []
         else:
-            chunk = AIMessageChunk(said, id=self.id)
+            chunk = AIMessageChunk(said, id=self._ident)
         self._given.append(chunk)
         return (chunk,)
 
@@ -305,7 +315,7 @@ class Answer:
         facts = {"model_provider": self.provider, **self._told()}
         return AIMessageChunk(
             "",
-            id=self.id,
+            id=self._ident if self._given else self.id,
             additional_kwargs=self.extra,
             usage_metadata=self._usage,
             response_metadata=facts,

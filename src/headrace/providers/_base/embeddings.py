@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 from pydantic import AliasChoices, Field
 
 from headrace.embeddings import Embeddings
-from headrace.errors import InputError, ModelError, ProviderError
+from headrace.errors import InputError, ProviderError
 
+from .advice import EMBEDDING_ADVICE
 from .answer import MISSHAPEN
 from .errors import Fault
 from .keys import cleaned
@@ -43,6 +44,7 @@ class ProviderEmbeddings(Provider, Embeddings):
         ProviderError: what the provider said instead of an answer.
     """
 
+    _advice: ClassVar[Mapping[str, str]] = EMBEDDING_ADVICE
     _most: ClassVar[int] = 1000
     """Texts in one request, at most and by default."""
 
@@ -137,13 +139,19 @@ class ProviderEmbeddings(Provider, Embeddings):
                 status=call.status,
                 request_id=call.request_id,
             ) from error
-        return self._checked(vectors, texts)
+        return self._checked(vectors, texts, call)
 
-    def _checked(self, vectors: Vectors, texts: Sequence[str]) -> Vectors:
-        if len(vectors) != len(texts):
-            raise ModelError(
-                f"{self.provider} gave {len(vectors)} vectors for {len(texts)} texts: its model "
-                f"{self.model!r} does not answer as an embedding model does."
+    def _checked(self, vectors: Vectors, texts: Sequence[str], call: Call) -> Vectors:
+        came = len([vector for vector in vectors if vector])
+        if came != len(texts) or len(vectors) != came:
+            empty = len(vectors) - came
+            raise ProviderError(
+                f"{self.provider} gave {came} vectors for {len(texts)} texts"
+                f"{f', and {empty} without numbers' if empty else ''}: its model {self.model!r} "
+                "does not answer as an embedding model does; check its name and base_url.",
+                provider=self.provider,
+                status=call.status,
+                request_id=call.request_id,
             )
         return vectors
 

@@ -38,9 +38,9 @@ from .keys import cleaned
 
 __all__ = [
     "Fault",
-    "a_page",
     "broken_off",
     "in_body",
+    "is_page",
     "provider_error",
     "retry_after",
     "unreachable",
@@ -142,6 +142,9 @@ _ASKED: Final = re.compile(
 # What HTTP clients say of a body that ends too early.
 _CUT: Final = re.compile(r"complete message body|IncompleteRead|payload is not completed")
 
+# Exceptions of theirs that come when a request has been sent, and its answer is awaited or read.
+_READING: Final = frozenset({"ReadError", "RemoteProtocolError", "ChunkedEncodingError"})
+
 _MARKUP: Final = re.compile(r"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 _TAGS: Final = re.compile(
     r"<(style|script|svg)\b.*?(</\1>|\Z)|<!--.*?(-->|\Z)|<[^>]*(>|\Z)", re.IGNORECASE | re.DOTALL
@@ -172,6 +175,8 @@ def provider_error(
     """
     said, codes = in_body(fault.body)
     said = cleaned(said, secrets)
+    if is_page(said) and not fault.streaming and 200 <= (fault.status or 0) < 300:
+        return _a_page(provider, fault, said)
     kind = StreamError if fault.streaming else _kind(fault.status, codes, said)
     facts: dict[str, Any] = {
         "provider": provider,
@@ -189,39 +194,63 @@ def provider_error(
 
 
 def unreachable(
-    provider: str, error: BaseException, *, timed_out: bool, seconds: float | None = None
+    provider: str,
+    error: BaseException,
+    *,
+    timed_out: bool,
+    seconds: float | None = None,
+    opened: bool = False,
+    request_id: str | None = None,
 ) -> ConnectionError:
-    """The error for a request that got no answer; `error` says why."""
+    """The error for a request that got no answer, or not the whole of one that is no stream.
+
+    Args:
+        error: why.
+        timed_out: it took longer than `seconds`.
+        opened: the answer is known to have begun.
+    """
     why = _why(error)
+    facts: dict[str, Any] = {
+        "provider": provider, "provider_message": why, "request_id": request_id,
+    }  # fmt: skip
     if timed_out:
         limit = "" if seconds is None else f" within timeout={seconds:g} seconds"
         return ConnectionTimeout(
             f"{provider} did not answer{limit} ({why}): give the model a longer timeout=…, or ask "
             "again (with_retry).",
-            provider=provider,
             seconds=seconds,
-            provider_message=why,
+            **facts,
         )
-    if _CUT.search(why):
+    if opened or _CUT.search(why) or any(type(one).__name__ in _READING for one in _chain(error)):
         return ConnectionError(
-            f"{provider} broke off before its answer was complete ({why}): ask again (with_retry).",
-            provider=provider,
-            provider_message=why,
+            f"The connection to {provider} broke off before its answer was complete ({why}): ask "
+            "again (with_retry).",
+            **facts,
         )
     return ConnectionError(
-        f"{provider} could not be reached ({why}): check base_url and the network.",
-        provider=provider,
-        provider_message=why,
+        f"{provider} could not be reached ({why}): check base_url and the network.", **facts
     )
 
 
-def a_page(provider: str, kind: str, status: int) -> NotFoundError:
-    """The error for an address that answers with a web page; `kind` is its content type."""
+def is_page(text: str) -> bool:
+    """Whether a text is a web page, or the start of one."""
+    return _MARKUP.match(text) is not None
+
+
+def _a_page(provider: str, fault: Fault, page: str) -> NotFoundError:
+    """The error for an address that answers with a web page, under a status of success."""
+    lowered = {name.lower(): value for name, value in fault.headers.items()}
+    stated = str(lowered.get("content-type") or "").partition(";")[0].strip()
+    kind = stated if "html" in stated else "a web page"
+    words = _words(page)
     return NotFoundError(
         f"{provider} answered {kind}, and not an answer: check base_url; the API may have its "
-        "address below this one, such as …/v1.",
+        "address below this one, such as …/v1. Or a proxy answered in its place."
+        f"{f' The page says: {words}' if words else ''}",
         provider=provider,
-        status=status,
+        status=fault.status,
+        request_id=fault.id,
+        provider_message=words or page[:_SHORT],
     )
 
 
@@ -391,8 +420,8 @@ def _number(pattern: re.Pattern[str], said: str) -> int | None:
 
 def _sentence(provider: str, fault: Fault, kind: type[ProviderError], said: str) -> str:
     where = f" (HTTP {fault.status})" if fault.status not in (None, 200) else ""
-    if _MARKUP.match(said):
-        said = " ".join(_TAGS.sub(" ", said).split())[:_SHORT]
+    if is_page(said):
+        said = _words(said)
     told = f": {said}" if said else "."
     if fault.streaming:
         return f"{provider} reported an error inside its stream{where}{told}"
@@ -403,8 +432,20 @@ def _sentence(provider: str, fault: Fault, kind: type[ProviderError], said: str)
     return f"{provider} gave no answer{where}{ended}{f' {fix}' if fix else ''}"
 
 
+def _words(page: str) -> str:
+    """What a web page says, shortly."""
+    return " ".join(_TAGS.sub(" ", page).split())[:_SHORT]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it wraps."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__
+
+
 def _why(error: BaseException) -> str:
     """The innermost reason, because SDKs wrap it in "Connection error."."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    *_, error = _chain(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -174,6 +174,8 @@ def without_secrets(error: ValidationError, advice: Callable[[str], str]) -> Val
         loc = each["loc"]
         name = str(loc[0]) if loc else ""
         said: Any = each["msg"] + (advice(name) if each["type"] == "extra_forbidden" else "")
+        if each["type"] == "missing" and name == "model":
+            said += f": write {error.title}(model='…'), with the name that the provider has for it."
         type_: Any = each["type"]
         kind = PydanticCustomError(type_, said, each.get("ctx"))
         lines.append({"type": kind, "loc": loc, "input": _masked(name, each["input"])})

@@ -13,19 +13,22 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, closing
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import AliasChoices, Field, field_validator
 
+from headrace._bridge import call_in_thread
 from headrace.language_models.chat_models import BaseChatModel
 from headrace.merge import merge
 from headrace.messages import BaseMessage, message_chunk_to_message
 from headrace.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from .advice import ADVICE
 from .answer import Answer
 from .errors import Fault
 from .keys import compared
 from .provider import Call, Key, Provider, cause_of, named
+from .words import heard, load_words, words_are_loaded
 
 __all__ = ["WHOLE", "ChatCall", "Key", "ProviderChatModel", "named"]
 
@@ -39,8 +42,8 @@ class ChatCall(Call):
 
     __slots__ = ("reader",)
 
-    def __init__(self, request: dict[str, Any], reader: Answer) -> None:
-        super().__init__(request)
+    def __init__(self, request: dict[str, Any], reader: Answer, *, streams: bool = False) -> None:
+        super().__init__(request, streams=streams)
         self.reader = reader
 
     def partial(self) -> Any:
@@ -74,6 +77,16 @@ class ProviderChatModel(Provider, BaseChatModel):
         MissingExtraError: the provider's SDK is not installed; when the model is made.
         ProviderError: what the provider said instead of an answer; see `headrace.errors`.
     """
+
+    _advice: ClassVar[Mapping[str, str]] = ADVICE
+    _settable: ClassVar[tuple[str, ...]] = ("temperature", "max_tokens", "top_p", "stop")
+    """Fields that are parameters of each request; a call may give them too."""
+    _more_words: ClassVar[tuple[str, ...]] = ()
+    """What else a call may be told, beside what the SDK documents."""
+    _sdk_calls: ClassVar[tuple[str, ...]] = ()
+    """Where the SDK documents the parameters of its calls: "module:Class.function" each."""
+    _not_said: ClassVar[tuple[str, ...]] = ("stream", "stream_usage")
+    """Keywords of a call that are no part of a request."""
 
     model: str = Field(validation_alias=AliasChoices("model", "model_name"))
     temperature: float | None = None
@@ -147,8 +160,7 @@ class ProviderChatModel(Provider, BaseChatModel):
 
     def _settings(self) -> dict[str, Any]:
         """The parameters of each request that are set on the model, by the names of its fields."""
-        names = ("temperature", "max_tokens", "top_p", "stop")
-        found = {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in self._settable}
         return {name: value for name, value in found.items() if value is not None}
 
     # ---- the four ways to ask -------------------------------------------------------------------
@@ -162,10 +174,9 @@ class ProviderChatModel(Provider, BaseChatModel):
     ) -> ChatResult:
         call = self._call(messages, stop, kwargs, stream=False)
         try:
-            answer = self._whole_answer(self._client(), call)
+            return self._result_of(self._whole_answer(self._client(), call), call)
         except Exception as error:
             raise self._failure(error, call) from cause_of(error)
-        return self._result_of(answer, call)
 
     async def _agenerate(
         self,
@@ -174,12 +185,12 @@ class ProviderChatModel(Provider, BaseChatModel):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = self._call(messages, stop, kwargs, stream=False)
+        call = await self._acall(messages, stop, kwargs, stream=False)
         try:
             answer = await self._awhole_answer(await self._aclient(), call)
+            return self._result_of(answer, call)
         except Exception as error:
             raise self._failure(error, call) from cause_of(error)
-        return self._result_of(answer, call)
 
     def _stream(
         self,
@@ -206,7 +217,7 @@ class ProviderChatModel(Provider, BaseChatModel):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = self._call(messages, stop, kwargs, stream=True)
+        call = await self._acall(messages, stop, kwargs, stream=True)
         over = False
         try:
             client = await self._aclient()
@@ -231,9 +242,26 @@ class ProviderChatModel(Provider, BaseChatModel):
         *,
         stream: bool,
     ) -> ChatCall:
-        given.pop("stream", None)  # a wish, which has been heard
-        request = self._request(messages, stop or self.stop, given, stream=stream)
-        return ChatCall(request, self._reader(request))
+        told = heard(type(self), given)
+        given = {name: value for name, value in told.items() if name not in self._not_said}
+        told_here = given.pop("stop", None)  # under another name
+        wanted = stop or told_here or self.stop
+        ends = [wanted] if isinstance(wanted, str) else wanted
+        request = self._request(messages, ends, given, stream=stream)
+        return ChatCall(request, self._reader(request), streams=stream)
+
+    async def _acall(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        given: dict[str, Any],
+        *,
+        stream: bool,
+    ) -> ChatCall:
+        """`_call`; the SDK is imported in a thread."""
+        if not words_are_loaded(type(self), given):
+            await call_in_thread(load_words, type(self))
+        return self._call(messages, stop, given, stream=stream)
 
     def _read(self, event: Mapping[str, Any], call: ChatCall) -> Any:
         told = call.reader.failure(event.get(WHOLE, event))

@@ -25,7 +25,8 @@ from headrace.runnables._construction import readable
 from headrace.runnables.base import Runnable
 
 from .clients import Clients, sdk, want_sdk
-from .errors import Fault, a_page, broken_off, provider_error, unreachable
+from .errors import Fault, broken_off, is_page, provider_error, unreachable
+from .frames import NoEvents
 from .keys import (
     Key,
     KeyFunction,
@@ -51,13 +52,15 @@ class Call:
     """One request, and what is known of its answer while it comes.
 
     request: the SDK's arguments.
+    streams: it is to come in events, and not as a whole.
     opened: the answer has begun. headers, status: of it. sent: the HTTP client's request.
     """
 
-    __slots__ = ("headers", "opened", "request", "sent", "status")
+    __slots__ = ("headers", "opened", "request", "sent", "status", "streams")
 
-    def __init__(self, request: dict[str, Any]) -> None:
+    def __init__(self, request: dict[str, Any], *, streams: bool = False) -> None:
         self.request = request
+        self.streams = streams
         self.opened = False
         self.status = 200
         self.headers: Mapping[str, str] = {}
@@ -67,9 +70,6 @@ class Call:
         """The head of the answer is there; `response` is the HTTP client's."""
         self.opened, self.headers, self.status = True, response.headers, response.status_code
         self.sent = response.request
-        kind = _page_kind(self.status, self.headers)
-        if kind:
-            raise _WebPage(kind)
 
     @property
     def request_id(self) -> str | None:
@@ -79,20 +79,6 @@ class Call:
     def partial(self) -> Any:
         """What has come of the answer."""
         return None
-
-
-_PAGES: Final = ("text/html", "application/xhtml+xml")
-
-
-def _page_kind(status: int | None, headers: Mapping[str, str]) -> str | None:
-    """The content type of an answer that is a web page, and not an error's."""
-    lowered = {name.lower(): value for name, value in headers.items()}
-    kind = str(lowered.get("content-type") or "").partition(";")[0].strip().lower()
-    return kind if kind in _PAGES and status is not None and status < 300 else None
-
-
-class _WebPage(Exception):
-    """Something answered that is no API: inside, until it is known whose model asked."""
 
 
 class Provider(BaseModel):
@@ -322,34 +308,42 @@ class Provider(BaseModel):
             return error
         if isinstance(error, HeadraceError):
             return error
-        if isinstance(error, _WebPage):
-            return a_page(self.provider, str(error), call.status)
         fault = self._fault_of(error)  # before the error is changed, which its body may be read of
         silenced(error, self._secrets())
+        streaming = call.opened and call.streams
         if fault is not None:
             headers = fault.headers or call.headers
-            kind = _page_kind(fault.status, headers)
-            if kind and not call.opened:
-                return a_page(self.provider, kind, fault.status or 200)
-            return self._error(fault._replace(headers=headers, streaming=call.opened), call)
+            return self._error(fault._replace(headers=headers, streaming=streaming), call)
         if isinstance(error, UnicodeDecodeError):  # of an SDK that reads it
             said = {"message": f"It sent what is no text in UTF-8: {error.object!r:.200}"}
-            return self._error(Fault(None, said, call.headers, streaming=call.opened), call)
-        if call.opened and isinstance(error, ValueError):  # of `json`: no event that it promised
-            sent = str(getattr(error, "doc", ""))
-            said = {"message": f"It sent what is not JSON ({error}): {sent:.200}"}
-            return self._error(Fault(call.status, said, call.headers, streaming=True), call)
+            return self._error(Fault(None, said, call.headers, streaming=streaming), call)
+        if call.opened and isinstance(error, ValueError):  # of `json`: not what it promised
+            return self._error(_no_json(error, call), call)
         silent = _in_family(error, _TIMEOUTS)
         if not silent and not _in_family(error, _BROKEN):
             return error
         seconds = self.timeout if isinstance(self.timeout, (int, float)) else None
-        if not call.opened:
-            return unreachable(self.provider, error, timed_out=silent, seconds=seconds)
+        if not streaming:
+            return unreachable(
+                self.provider, error, timed_out=silent, seconds=seconds,
+                opened=call.opened, request_id=call.request_id,
+            )  # fmt: skip
         partial = call.partial()
         return broken_off(
             self.provider, error, partial,
             timed_out=silent, seconds=seconds, request_id=call.request_id,
         )  # fmt: skip
+
+
+def _no_json(error: ValueError, call: Call) -> Fault:
+    """The fault of an answer that is none: a web page, text, JSON that breaks off."""
+    sent = str(getattr(error, "doc", ""))
+    events = isinstance(error, NoEvents)
+    page = is_page(sent) and call.partial() is None
+    what = "no stream of events" if events else f"not JSON ({error})"
+    said = sent if page else {"message": f"It sent what is {what}: {sent:.200}"}
+    streaming = call.streams and not (events or page)
+    return Fault(call.status, said, call.headers, streaming=streaming)
 
 
 _MAY_HOLD_SECRETS: Final = frozenset({"default_headers", "default_query"})

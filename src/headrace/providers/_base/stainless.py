@@ -80,6 +80,7 @@ class StainlessChatModel(Stainless, ProviderChatModel):
         with resource.with_streaming_response.create(**arguments) as response:
             call.begun(response.http_response)
             if not _is_stream(response):
+                call.streams = False
                 yield {WHOLE: json.loads(response.read())}
                 return
             frames = Frames()
@@ -92,6 +93,7 @@ class StainlessChatModel(Stainless, ProviderChatModel):
         async with resource.with_streaming_response.create(**arguments) as response:
             call.begun(response.http_response)
             if not _is_stream(response):
+                call.streams = False
                 yield {WHOLE: json.loads(await response.read())}
                 return
             frames = Frames()

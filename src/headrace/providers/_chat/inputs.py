@@ -7,6 +7,7 @@
 | other `document`s | a file |
 | `input_text`, `input_image`, `input_file` (Responses) | what they are called here |
 | a result of a tool without a `type` | its JSON, as text |
+| `non_standard` | what it holds |
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from headrace.conversation.vendors.inputs import standard_input
 
-__all__ = ["as_read", "finished", "known_format"]
+__all__ = ["as_read", "finished", "known_format", "result_as_text"]
 
 Block = dict[str, Any]
 
@@ -31,9 +32,16 @@ def _read(block: Block, result: bool) -> Block:
     read = _FORMS.get(str(block.get("type")))
     if read is not None:
         return read(block)
-    if result and "type" not in block and _KEYS.isdisjoint(block):
-        return {"type": "text", "text": json.dumps(block, ensure_ascii=False, default=str)}
-    return block
+    return result_as_text(block) if result else block
+
+
+def result_as_text(block: Any, *known: str) -> Any:
+    """A block of a tool's result; one without a type, as of a tool that gave a list of dicts, as
+    its JSON in text. Blocks of Bedrock's Converse, and those with a key that is `known`, have none
+    and stay as they are."""
+    if not isinstance(block, dict) or "type" in block or not _KEYS.union(known).isdisjoint(block):
+        return block
+    return {"type": "text", "text": json.dumps(block, ensure_ascii=False, default=str)}
 
 
 _KEYS: Final = frozenset({"text", "image", "json", "guard_content", "document"})
@@ -67,7 +75,14 @@ def _file(block: Block) -> Block:
     return {"type": "file", "file": named} if named.keys() - {"filename"} else block
 
 
+def _unwrapped(block: Block) -> Block:
+    """The vendor's own, or newer than this."""
+    value = block.get("value")
+    return value if isinstance(value, dict) else block
+
+
 _FORMS: Final[Mapping[str, Callable[[Block], Block]]] = {
+    "non_standard": _unwrapped,
     "input_text": _text,
     "output_text": _text,
     "text-plain": _text,

@@ -11,13 +11,19 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from headrace.language_models.structured import Modes
-from headrace.messages import BaseMessage
+from headrace.messages import AIMessage, BaseMessage
 
 from .._base.answer import Answer
 from .._base.provider import named
 from .._base.stainless import StainlessChatModel
 from .reader import ChatReader
-from .request import request_messages, response_format, tool_choice, wanted_usage
+from .request import (
+    request_messages,
+    response_format,
+    thoughts_of,
+    tool_choice,
+    wanted_usage,
+)
 
 __all__ = ["ChatCompletionsModel"]
 
@@ -26,6 +32,14 @@ _FIELDS: Final = (
     "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "reasoning_effort",
     "parallel_tool_calls", "response_format", "user",
 )  # fmt: skip
+
+_REFUSE: Final = frozenset({"openai", "azure"})
+"""Whose messages have refusals as parts; other vendors' servers know text alone."""
+_THOUGHTS: Final = {"fireworks": "reasoning_content", "groq": "reasoning"}
+"""Who takes back what a model thought, which it needs to go on after calls of tools, and in which
+field: https://docs.fireworks.ai/guides/reasoning, https://console.groq.com/docs/reasoning."""
+_OF_ITS_OWN: Final = frozenset({"groq"})
+"""Of these, whose models that do not think refuse the field: it is sent to the same model alone."""
 
 # OpenAI's own names of models, which want `max_completion_tokens`; its reasoning models refuse the
 # older word, and servers of one's own may know the older one only.
@@ -56,6 +70,11 @@ class ChatCompletionsModel(StainlessChatModel):
     _sdk: ClassVar[tuple[str, str]] = ("openai", "openai")
     _asks_for_key: ClassVar[bool] = True
     structured_modes: ClassVar[Modes] = ("json_schema", "function_calling", "json_mode")
+    _settable: ClassVar[tuple[str, ...]] = _FIELDS
+    _sdk_calls: ClassVar[tuple[str, ...]] = (
+        "openai.resources.chat.completions:Completions.create",
+    )
+    _not_said: ClassVar[tuple[str, ...]] = ("stream",)
     _tells_usage: ClassVar[bool] = True
     """Whether streams are asked for their usage, where `stream_usage` does not say."""
 
@@ -74,10 +93,6 @@ class ChatCompletionsModel(StainlessChatModel):
     extra_body: Mapping[str, Any] | None = None
     think_tags: bool = False
 
-    def _settings(self) -> dict[str, Any]:
-        found = {name: getattr(self, name) for name in _FIELDS}
-        return {name: value for name, value in found.items() if value is not None}
-
     # ---- the request ----------------------------------------------------------------------------
 
     def _request(
@@ -92,7 +107,7 @@ class ChatCompletionsModel(StainlessChatModel):
         request = self._parameters(given)
         if stop:
             request["stop"] = stop
-        request = {"model": self.model, "messages": self._messages(messages), **request}
+        request = {"model": self.model, "messages": self._messages(messages, request), **request}
         if "tool_choice" in request:
             request["tool_choice"] = self._tool_choice(request["tool_choice"])
         if "response_format" in request:
@@ -119,8 +134,22 @@ class ChatCompletionsModel(StainlessChatModel):
             found["extra_body"] = {**self.extra_body, **(found.get("extra_body") or {})}
         return {name: value for name, value in found.items() if value is not None}
 
-    def _messages(self, messages: list[BaseMessage]) -> list[dict[str, Any]]:
-        return request_messages(messages)
+    def _messages(
+        self, messages: list[BaseMessage], request: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        field = _THOUGHTS.get(self.provider)
+        asked = request.get("model", self.model)
+
+        def thoughts(message: AIMessage) -> dict[str, Any]:
+            made_by = message.response_metadata
+            if field is None or made_by.get("model_provider") != self.provider:
+                return {}
+            if self.provider in _OF_ITS_OWN and made_by.get("model_name") != asked:
+                return {}
+            said = thoughts_of(message)
+            return {field: said} if said else {}
+
+        return request_messages(messages, refusals=self.provider in _REFUSE, beside=thoughts)
 
     def _tool_choice(self, choice: Any) -> Any:
         return tool_choice(choice)

@@ -105,10 +105,10 @@ class ChatReader(Answer):
         choices = answer.get("choices") or [{}]
         for choice in choices:
             reader = self._again()
-            yield list(reader.whole({**answer, "choices": [{**choice, "index": 0}]}))
+            yield list(reader.whole({**answer, "choices": [{**choice, "index": 0}]}, answer))
 
     def _read_head(self, event: _Object) -> None:
-        if not self.id and not self._given:  # one that comes later is not that of the first chunks
+        if not self.id:
             self.id = event.get("id") or None
         if not self.model:
             self.model = event.get("model") or None

@@ -2,12 +2,12 @@
 (https://platform.openai.com/docs/api-reference/chat/create) and many speak. Pure functions.
 
 What the model thought, and what a vendor's own tools did, is not sent: the protocol has no place
-for it; vendors that want it back say so in `kept`.
+for it; vendors that want it back say so in `kept`, or in `beside`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from headrace.conversation import convert_to_openai_messages
@@ -17,7 +17,7 @@ from headrace.messages import AIMessage, BaseMessage, ToolMessage
 
 from .inputs import as_read, finished
 
-__all__ = ["request_messages", "response_format", "tool_choice", "wanted_usage"]
+__all__ = ["request_messages", "response_format", "thoughts_of", "tool_choice", "wanted_usage"]
 
 # Blocks of a model's own message that the protocol has no place for.
 _UNSAID: Final = frozenset(
@@ -31,25 +31,52 @@ _WORDS: Final = {"auto": "auto", "none": "none", "any": "required", "required": 
 
 
 def request_messages(
-    messages: Sequence[BaseMessage], *, kept: Collection[str] = ()
+    messages: Sequence[BaseMessage],
+    *,
+    kept: Collection[str] = (),
+    refusals: bool = True,
+    beside: Callable[[AIMessage], Mapping[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
     """The `messages` of a request.
 
     Args:
         kept: types of blocks that this vendor takes back, of those that are left out else.
+        refusals: whether it knows refusals; if not, they are said as text.
+        beside: fields that a message of the model's own has here besides.
 
     Raises:
         InputError: there is no message, or a block that the protocol cannot say.
     """
     if not messages:
         raise InputError("A chat model needs at least one message; the prompt made none.")
-    return [each for message in messages for each in _written(message, kept)]
+    if not refusals:
+        messages = [_without_refusals(message) for message in messages]
+    made = []
+    for message in messages:
+        if isinstance(message, AIMessage):
+            made.append({**_own(message, kept), **(beside(message) if beside else {})})
+        else:
+            made += _in_form(message)
+    return made
 
 
-def _written(message: BaseMessage, kept: Collection[str]) -> list[dict[str, Any]]:
-    if isinstance(message, AIMessage):
-        return [_own(message, kept)]
-    return _in_form(message)
+def thoughts_of(message: AIMessage) -> str:
+    """What the model thought, as far as it said so."""
+    blocks = [b for b in _blocks(message.content) if b.get("type") == "reasoning"]
+    return "".join(block.get("reasoning") or "" for block in blocks)
+
+
+def _without_refusals(message: BaseMessage) -> BaseMessage:
+    content = message.content
+    if not any(block.get("type") == "refusal" for block in _blocks(content)):
+        return message
+    said = [
+        {"type": "text", "text": block.get("refusal") or ""}
+        if isinstance(block, dict) and block.get("type") == "refusal"
+        else block
+        for block in content
+    ]
+    return message.model_copy(update={"content": said})
 
 
 def _in_form(message: BaseMessage) -> list[dict[str, Any]]:
@@ -124,9 +151,24 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
 
 def tool_choice(given: Any) -> Any:
     """A `tool_choice` in the protocol's words; see `language_models/binding.py` for ours."""
+    if isinstance(given, Mapping) and given.get("type") == "allowed_tools":
+        return _allowed(given)
     if not isinstance(given, str):
         return given
     return _WORDS.get(given) or {"type": "function", "function": {"name": given}}
+
+
+def _allowed(given: Mapping[str, Any]) -> Any:
+    """Of several tools, in this protocol's form or in that of OpenAI's Responses API."""
+    inner = given.get("allowed_tools", given)
+    tools = [
+        tool
+        if isinstance(tool.get(tool.get("type")), Mapping)
+        else {"type": tool["type"], tool["type"]: {"name": tool.get("name")}}
+        for tool in inner["tools"]
+    ]
+    held = {"mode": inner.get("mode", "auto"), "tools": tools}
+    return {"type": "allowed_tools", "allowed_tools": held}
 
 
 def response_format(given: Any) -> Any:

@@ -24,6 +24,7 @@ from headrace.jsonstream import JsonStream
 from headrace.sse import SseDecoder
 
 from .._base.errors import Fault
+from .._base.frames import expect_events
 from .._base.hooks import aread_refused, hook_on, read_refused
 from .._base.model import WHOLE
 from .._base.provider import Call, Key, Provider, named
@@ -238,6 +239,7 @@ class Frames:
             if begun[:1] in (b"{", b"["):
                 self._json = JsonStream(mode="delimited", strict=True, watch="[*]")
             else:
+                expect_events(data)
                 self._sse = SseDecoder()
         if self._sse is not None:
             self._end = (self._end + data)[-_ROOM:]

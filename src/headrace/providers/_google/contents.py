@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from mimetypes import guess_type
 from typing import Any, Final
 
@@ -24,6 +24,8 @@ from headrace.messages import (
 )
 from headrace.messages.content import standard_blocks
 
+from .._chat.inputs import result_as_text
+
 __all__ = ["written"]
 
 Part = dict[str, Any]
@@ -37,6 +39,7 @@ _NO_SIGNATURE: Final = "skip_thought_signature_validator"
 _LANGCHAINS: Final = "__gemini_function_call_thought_signatures__"
 _ROLES: Final = {"assistant": "model", "ai": "model", "model": "model"}
 _SYSTEM: Final = ("system", "developer")
+_PART_KEYS: Final = ("inlineData", "inline_data", "fileData", "file_data")  # in a tool's result
 
 
 def written(messages: Sequence[BaseMessage], model: str) -> tuple[list[Part], list[dict[str, Any]]]:
@@ -49,13 +52,15 @@ def written(messages: Sequence[BaseMessage], model: str) -> tuple[list[Part], li
     system: list[Part] = []
     contents: list[dict[str, Any]] = []
     names: dict[str, str] = {}  # of the functions that were called, by the call's id
+    answered = {each.tool_call_id for each in messages if isinstance(each, ToolMessage)}
     answering = False  # the newest content is one of results
     for message in messages:
         is_result = isinstance(message, (ToolMessage, FunctionMessage))
         role, parts = "user", []
         if isinstance(message, AIMessage):
-            names.update((call["id"] or "", call["name"]) for call in message.tool_calls)
-            role, parts = "model", _own(message, model)
+            calls = _calls(message, answered)
+            names.update((call["id"] or "", call["name"]) for call in calls)
+            role, parts = "model", _own(message, calls, model)
         elif is_result:
             parts = [_result(message, names)]
         elif isinstance(message, SystemMessage) or _role(message) in _SYSTEM:
@@ -82,7 +87,18 @@ def _role(message: BaseMessage) -> str:
 # ---- the model's own messages --------------------------------------------------------------------
 
 
-def _own(message: AIMessage, model: str) -> list[Part]:
+def _calls(message: AIMessage, answered: Collection[str]) -> list[Mapping[str, Any]]:
+    """The calls of an answer; those that could not be parsed where a result answers them, because
+    Google wants a call for each result."""
+    broken = [
+        {"id": call["id"], "name": call["name"], "args": {"INVALID_JSON": call["args"] or ""}}
+        for call in message.invalid_tool_calls
+        if call["name"] and call["id"] in answered
+    ]
+    return [*message.tool_calls, *broken]
+
+
+def _own(message: AIMessage, called: Sequence[Mapping[str, Any]], model: str) -> list[Part]:
     googles = str(message.response_metadata.get("model_provider") or "").startswith("google")
     parts: list[Part] = []
     for block in standard_blocks(message.content):
@@ -91,7 +107,7 @@ def _own(message: AIMessage, model: str) -> list[Part]:
             parts += [_signed(part, block) if googles else part for part in write(block)]
     more = message.additional_kwargs
     signatures = {**(more.get(_LANGCHAINS) or {}), **(more.get("signatures") or {})}
-    calls = [_call(call, signatures if googles else {}) for call in message.tool_calls]
+    calls = [_call(call, signatures if googles else {}) for call in called]
     if calls and _SIGNED.search(model) and not any("thoughtSignature" in call for call in calls):
         calls[0]["thoughtSignature"] = _NO_SIGNATURE
     return parts + calls
@@ -235,6 +251,9 @@ def _result(message: BaseMessage, names: Mapping[str, str]) -> Part:
             f"Gemini wants the name of the function that a result is of, and no message before "
             f"calls {id!r}: keep the message with the call, or give ToolMessage(…, name=…)."
         )
+    if isinstance(message.content, list):
+        read = [result_as_text(block, *_PART_KEYS) for block in message.content]
+        message = message.model_copy(update={"content": read})
     parts = _parts(message)
     text = "".join(part["text"] for part in parts if "text" in part)
     media = [part for part in parts if "text" not in part]

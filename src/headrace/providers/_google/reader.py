@@ -100,7 +100,7 @@ class GoogleReader(Answer):
         """The chunks of each candidate."""
         for number, candidate in enumerate(answer.get("candidates") or [{}]):
             alone = {**answer, "candidates": [{**candidate, "index": 0}] if candidate else []}
-            yield list(self._again(number).whole(alone))
+            yield list(self._again(number).whole(alone, answer))
 
     def _other(self, number: int) -> GoogleReader:
         if number not in self._others:

@@ -17,7 +17,10 @@ from importlib import import_module
 from sys import modules
 from typing import Any, ClassVar
 
+from pydantic import ValidationError
+
 from headrace._bridge import call_in_thread
+from headrace.errors import InputError
 
 from .._base.errors import Fault
 from .._base.fitting import fitting
@@ -31,6 +34,7 @@ __all__ = ["MistralChatSdk", "MistralSdk"]
 Event = Mapping[str, Any]
 
 _PUT_OFF = ("mistralai.client.embeddings", "mistralai.client.chat")
+_UNKNOWN = "is_unknown"  # marks what the SDK wrapped
 _STATUSES = ["408", "429", "500", "502", "503", "504"]  # after which the SDK may ask again
 
 
@@ -53,8 +57,22 @@ def _asking(beyond: Mapping[str, Any]) -> Iterator[_Asked]:
     token = _ASKED.set(asked)
     try:
         yield asked
+    except ValidationError as error:
+        if asked.response is not None:  # of an answer, which the SDK reads as well
+            raise
+        raise InputError(_refused(error)) from error
     finally:
         _ASKED.reset(token)
+
+
+def _refused(error: ValidationError) -> str:
+    """What the SDK's types say of a request that they do not let pass."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return (
+        f"Mistral's SDK does not take this request: {first['msg']}, at {place}: "
+        f"{first['input']!r:.200}. Nothing was sent."
+    )
 
 
 class _Http:
@@ -84,10 +102,23 @@ class _Http:
         kept = {name: value for name, value in usual if name.lower() not in mine}
         more["headers"] = {**kept, **self._headers}
         more["params"] = {**(more.get("params") or {}), **self._query}
+        if _UNKNOWN in (more.get("content") or ""):
+            more["content"] = json.dumps(_as_given(json.loads(more["content"]))).encode()
         asked = _ASKED.get()
         if asked is not None and asked.beyond and more.get("content"):
             more["content"] = json.dumps({**json.loads(more["content"]), **asked.beyond}).encode()
         return self.http.build_request(method, url, **more)
+
+
+def _as_given(node: Any) -> Any:
+    """JSON with what the SDK's types do not know as it was given; the SDK wraps it."""
+    if isinstance(node, list):
+        return [_as_given(value) for value in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get(_UNKNOWN) is True and "raw" in node:
+        return node["raw"]
+    return {name: _as_given(value) for name, value in node.items()}
 
 
 def _keep(response: Any) -> Any:

@@ -155,6 +155,10 @@ def _tool(tool: Any) -> Any:
 
 def _choice(choice: Any, tools: Sequence[Any]) -> Any:
     """A `tool_choice`: a word, the name of a tool, or a dict in either API's form."""
+    if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
+        held = choice.get("allowed_tools", choice)
+        allowed = [_choice(tool, ()) for tool in held["tools"]]
+        return {"type": "allowed_tools", "mode": held.get("mode", "auto"), "tools": allowed}
     if isinstance(choice, Mapping):
         inner = _chat_form(choice)
         return choice if inner is None else {"type": choice["type"], **inner}
