@@ -342,3 +342,25 @@ async def test_doors_give_what_langchains_give():
 
 def test_what_identifies_it():
     assert FakeListLLM(responses=["a"]).asdict() == {"responses": ["a"], "_type": "fake-list"}
+
+
+async def test_the_end_of_a_text_model_tells_its_llm_output_as_langchains_does() -> None:
+    import langchain_core.language_models.llms as lc
+    import langchain_core.outputs as theirs
+
+    class Theirs(lc.BaseLLM):
+        @property
+        def _llm_type(self) -> str:
+            return "m"
+
+        def _generate(self, prompts: Any, stop: Any = None, run_manager: Any = None,
+                      **kw: Any) -> Any:  # fmt: skip
+            answers = [[theirs.Generation(text=p.upper())] for p in prompts]
+            told = {"token_usage": {"n": 1}, "model": "u"}
+            return theirs.LLMResult(generations=answers, llm_output=told)
+
+    ends = []
+    for model in (Upper(), Theirs()):
+        events: list[Any] = [event async for event in model.astream_events("q", version="v2")]
+        ends.append(events[-1]["data"]["output"]["llm_output"])
+    assert ends[0] == ends[1] == {"token_usage": {"n": 1}, "model": "u"}

@@ -20,9 +20,8 @@ ANSWERS = [e for e in recordings("groq") if not e.kind.startswith("error")]
 
 # a part of an exchange's name -> what is said otherwise, and why
 KNOWN: dict[str, set[str]] = {
-    # langchain-groq puts what Groq's own tools did before the text; of a stream all thoughts first
-    "json.compound": {"kinds"},
-    # the model named in the first chunk is an alias; later ones name the model itself
+    # langchain-groq puts all thoughts of a stream before what Groq's own tools did; the model named
+    # in the first chunk is an alias, later ones name the model itself
     "reasoning_stream.compound-beta": {"model_name", "kinds"},
 }
 

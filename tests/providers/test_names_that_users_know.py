@@ -28,7 +28,9 @@ THEIRS = {
     "ChatMistralAI": "langchain_mistralai",
     "MistralAIEmbeddings": "langchain_mistralai",
 }
-# Of packages that are not installed with the tests; from their published sources.
+# Of packages that are not installed with the tests: the fields that the sources of these releases
+# declare (google-genai 4.4.2, google-vertexai 3.2.5, cohere 0.6.0, fireworks 1.7.1, together 0.4.0,
+# nvidia-ai-endpoints 1.5.0), and what else their documentation shows.
 ALSO = {
     "ChatGoogleGenerativeAI": [
         "google_api_key", "api_key", "credentials", "vertexai", "project", "location", "base_url",
@@ -38,6 +40,13 @@ ALSO = {
         "thinking_budget", "thinking_level", "include_thoughts", "safety_settings", "seed",
         "response_mime_type", "response_schema", "cached_content", "transport", "labels", "stop",
         "convert_system_message_to_human", "default_metadata", "model_kwargs", "streaming",
+        "api_version", "candidate_count", "client", "default_metadata_input", "frequency_penalty",
+        "presence_penalty", "reasoning_effort", "stop_sequences", "thinking_config",
+    ],
+    "GoogleGenerativeAIEmbeddings": [
+        "model", "task_type", "google_api_key", "api_key", "credentials", "vertexai", "project",
+        "location", "base_url", "additional_headers", "client_args", "request_options",
+        "output_dimensionality", "api_version", "client",
     ],
     "ChatVertexAI": [
         "model", "model_name", "project", "location", "credentials", "max_output_tokens",
@@ -46,7 +55,10 @@ ALSO = {
         "tuned_model_name", "full_model_name", "examples", "endpoint_version", "max_retries",
         "stop", "stop_sequences", "client_options", "base_url", "timeout", "response_mime_type",
         "response_schema", "cached_content", "logprobs", "labels", "thinking_budget",
-        "include_thoughts", "frequency_penalty", "presence_penalty",
+        "include_thoughts", "frequency_penalty", "presence_penalty", "async_client", "client",
+        "audio_timestamp", "client_cert_source", "client_preview", "default_metadata",
+        "model_kwargs", "perform_literal_eval_on_string_raw_content", "response_modalities",
+        "transport", "wait_exponential_kwargs",
     ],
     "ChatCohere": [
         "cohere_api_key", "model", "model_name", "temperature", "user_agent", "timeout_seconds",
@@ -59,7 +71,8 @@ ALSO = {
     "ChatFireworks": [
         "fireworks_api_key", "api_key", "fireworks_api_base", "base_url", "model", "model_name",
         "temperature", "stop", "stop_sequences", "request_timeout", "timeout", "n", "max_tokens",
-        "max_retries", "service_tier", "stream_usage", "streaming", "model_kwargs",
+        "max_retries", "service_tier", "stream_usage", "streaming", "model_kwargs", "client",
+        "async_client", "reasoning_effort",
     ],
     "ChatTogether": [
         "together_api_key", "api_key", "together_api_base", "base_url", "model", "model_name",
@@ -68,7 +81,7 @@ ALSO = {
     "ChatNVIDIA": [
         "nvidia_api_key", "api_key", "base_url", "model", "temperature", "max_tokens",
         "max_completion_tokens", "top_p", "seed", "stop", "default_headers", "verify_ssl",
-        "stream_usage", "model_kwargs",
+        "stream_usage", "model_kwargs", "stream_options", "usage_telemetry_enabled",
     ],
 }  # fmt: skip
 

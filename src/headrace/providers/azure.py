@@ -28,6 +28,9 @@ from .openai import ChatOpenAI, OpenAIEmbeddings
 
 __all__ = ["AzureChatOpenAI", "AzureOpenAIEmbeddings"]
 
+# From here on Azure knows `max_completion_tokens`, which its reasoning models want; `/models`, the
+# API of models that are not OpenAI's, documents `max_tokens`.
+_NEW_WORD_SINCE: Final = "2024-09-01"
 # Ends of addresses that are whole: behind them stands what is asked for, and no deployment.
 _WHOLE: Final = ("/v1", "/models")
 _TOKEN_NAME: Final = "AZURE_OPENAI_AD_TOKEN"
@@ -183,11 +186,21 @@ class AzureChatOpenAI(_Azure, ChatOpenAI):
             these names; what is None is not sent, and `generate` gives all `n` candidates.
         extra_body: more of the request's parameters, which the SDK does not know.
         think_tags: give what the text has between `<think>` and `</think>` as reasoning.
+        send_reasoning_as: the field in which the model's thoughts are sent back to it, where it
+            wants them, e.g. "reasoning_content" for DeepSeek.
         streaming: make `invoke` the fold of the stream.
         stream_usage: ask for token counts in streams; None: where it is known to be understood.
         name, tags, metadata, callbacks, cache, rate_limiter, disable_streaming, output_version,
             profile, custom_get_token_ids: as of every `headrace.language_models.BaseChatModel`.
     """
+
+    def _takes_new_word(self, model: str) -> bool:
+        """A deployment's name tells nothing of its model; the address and the version do."""
+        url = (self._url() or "").rstrip("/")
+        if url.endswith("/models"):
+            return super()._takes_new_word(model)
+        version = self.openai_api_version or os.environ.get("OPENAI_API_VERSION") or ""
+        return url.endswith("/v1") or version >= _NEW_WORD_SINCE or super()._takes_new_word(model)
 
 
 class AzureOpenAIEmbeddings(_Azure, OpenAIEmbeddings):

@@ -36,6 +36,8 @@ class ChatFireworks(ChatCompletionsModel):
         service_tier: e.g. "priority".
         extra_body: more of the request's parameters, which the SDK does not know.
         think_tags: give what the text has between `<think>` and `</think>` as reasoning.
+        send_reasoning_as: the field in which the model's thoughts are sent back to it; None: as the
+            provider documents it.
         streaming: make `invoke` the fold of the stream.
         stream_usage: ask for token counts in streams; None: where it is known to be understood.
         name, tags, metadata, callbacks, cache, rate_limiter, disable_streaming, output_version,

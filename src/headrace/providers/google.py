@@ -49,7 +49,8 @@ class GoogleChatModel(GoogleProvider, ProviderChatModel):
         logprobs: True, or how many other tokens to tell with each; they are in
             `response_metadata["logprobs_result"]`.
         thinking_budget: tokens to think with; 0: none, -1: as the model likes.
-        thinking_level: e.g. "low", "high"; for Gemini 3 and later in the budget's place.
+        thinking_level: e.g. "low", "high"; for Gemini 3 and later in the budget's place (also
+            `reasoning_effort`).
         include_thoughts: give summaries of the thoughts, as reasoning.
         response_mime_type: e.g. "application/json".
         response_schema: of the answer: a JSON schema, a class, or a schema of Google's;
@@ -82,6 +83,11 @@ class GoogleChatModel(GoogleProvider, ProviderChatModel):
         "credentials": "give api_key=…; with credentials, Vertex AI's models are ChatVertexAI.",
         "response_logprobs": "it is called logprobs=True here.",
         "default_metadata": "give default_headers=….",
+        "default_metadata_input": "give default_headers=….",
+        "thinking_config": "give thinking_budget=…, thinking_level=…, include_thoughts=….",
+        "audio_timestamp": "give model_kwargs={'audio_timestamp': …}.",
+        "wait_exponential_kwargs": "give max_retries=…; the SDK knows how long to wait.",
+        "perform_literal_eval_on_string_raw_content": "leave it out: texts are texts.",
         "api_endpoint": "it is called base_url here: base_url='https://…'.",
         "endpoint_version": "it is called api_version here.",
         "tuned_model_name": "give its name as model=….",
@@ -102,7 +108,7 @@ class GoogleChatModel(GoogleProvider, ProviderChatModel):
     frequency_penalty: float | None = None
     logprobs: bool | int | None = None
     thinking_budget: int | None = None
-    thinking_level: str | None = None
+    thinking_level: str | None = named("thinking_level", "reasoning_effort")
     include_thoughts: bool | None = None
     response_mime_type: str | None = None
     response_schema: Any = None

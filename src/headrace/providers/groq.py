@@ -47,6 +47,8 @@ class ChatGroq(ChatCompletionsModel):
             these names; what is None is not sent, and `generate` gives all `n` candidates.
         extra_body: more of the request's parameters, which the SDK does not know.
         think_tags: give what the text has between `<think>` and `</think>` as reasoning.
+        send_reasoning_as: the field in which the model's thoughts are sent back to it; None: as the
+            provider documents it.
         streaming: make `invoke` the fold of the stream.
         stream_usage: ask for token counts in streams; None: where it is known to be understood.
         name, tags, metadata, callbacks, cache, rate_limiter, disable_streaming, output_version,
@@ -94,9 +96,17 @@ class GroqReader(ChatReader):
         super().__init__(provider, **options)
         self._executed: set[Any] = set()
 
+    def read_choice(self, choice: Mapping[str, Any], delta: Mapping[str, Any]) -> None:
+        """A choice; its tools ran after what was thought, and before what is said."""
+        tools = delta.get("executed_tools")
+        if tools:
+            super().read_choice({}, {"reasoning": delta.get("reasoning")})
+            delta = {name: value for name, value in delta.items() if name != "reasoning"}
+            for tool in tools:
+                self._read_executed(tool)
+        super().read_choice(choice, delta)
+
     def _read_rarer(self, delta: Mapping[str, Any]) -> None:
-        for tool in delta.get("executed_tools") or ():
-            self._read_executed(tool)
         super()._read_rarer({k: v for k, v in delta.items() if k not in _OWN})
 
     def _read_executed(self, tool: Mapping[str, Any]) -> None:
@@ -106,6 +116,7 @@ class GroqReader(ChatReader):
         if number not in self._executed:
             self._executed.add(number)
             name = str(tool.get("name") or tool.get("type") or "")
+            name = _NAMES.get(name, name)
             args = _arguments(tool.get("arguments"))
             self.block({"type": "server_tool_call", "id": id, "name": name, "args": args})
         if "output" in tool:
@@ -116,6 +127,8 @@ class GroqReader(ChatReader):
 
 
 _OWN: Final = frozenset({"executed_tools", "channel"})
+_NAMES: Final = {"python": "code_interpreter", "search": "web_search"}
+"""Groq's tools that other vendors have too, under the names that they have here."""
 _OF_CALL: Final = frozenset({"index", "name", "type", "arguments", "output"})
 
 

@@ -38,6 +38,8 @@ class ChatNVIDIA(ChatCompletionsModel):
             these names; what is None is not sent, and `generate` gives all `n` candidates.
         extra_body: more of the request's parameters, which the SDK does not know.
         think_tags: give what the text has between `<think>` and `</think>` as reasoning.
+        send_reasoning_as: the field in which the model's thoughts are sent back to it, where it
+            wants them, e.g. "reasoning_content" for DeepSeek.
         streaming: make `invoke` the fold of the stream.
         stream_usage: ask for token counts in streams; None: where it is known to be understood.
         name, tags, metadata, callbacks, cache, rate_limiter, disable_streaming, output_version,

@@ -68,7 +68,7 @@ def _prompts_answered(output: Any, run: RunInfo) -> dict[str, Any]:
     given = given_of(run)
     info = given.generations[0][0].generation_info if given and output is not None else None
     one = {"text": output, "generation_info": info, "type": "Generation"}
-    return {"generations": [[one]], "llm_output": None}
+    return {"generations": [[one]], "llm_output": given.llm_output if given else None}
 
 
 def _same(value: Any, _run: Any = None) -> Any:

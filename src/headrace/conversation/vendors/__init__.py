@@ -16,6 +16,7 @@ from ._parts import MISSHAPEN, Block, Vendor, is_standard, non_standard
 from .anthropic import ANTHROPIC
 from .bedrock import CONVERSE
 from .google import GOOGLE
+from .mistral import MISTRAL
 from .openai import OPENAI
 
 __all__ = ["translated"]
@@ -27,6 +28,8 @@ _VENDORS: Mapping[str, Vendor] = {
     "bedrock_converse": CONVERSE,
     "google_genai": GOOGLE,
     "google_vertexai": GOOGLE,
+    "mistral": MISTRAL,
+    "mistralai": MISTRAL,
     "openai": OPENAI,
 }
 

@@ -13,6 +13,7 @@ from langchain_core.retrievers import BaseRetriever as TheirRetriever
 from langchain_core.tools import BaseTool as TheirTool
 from pydantic import Field
 
+from ...callbacks.described import info_of
 from ...run import _current
 from ...runnables.binding import RunnableBinding
 from .making import here, there
@@ -174,7 +175,7 @@ def _first(result: Any) -> ChatResult:
 
 
 def _piece(chunk: Any) -> ChatGenerationChunk:
-    return ChatGenerationChunk(message=to_langchain(chunk))
+    return ChatGenerationChunk(message=to_langchain(chunk), generation_info=info_of(chunk))
 
 
 def _described(tool: Any) -> Any:

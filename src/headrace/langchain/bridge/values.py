@@ -43,6 +43,8 @@ __all__ = ["to_headrace", "to_langchain"]
 _EXTRA = "__langchain__"
 _MARK = "__headrace__"  # in `additional_kwargs` of an answer that was marked: see `_marked`
 _STANDARD = frozenset({"reasoning", "server_tool_call", "server_tool_result", "non_standard"})
+_THEIR_NAMES = {"mistral": "mistralai"}
+"""Names of vendors by which LangChain's integrations know answers of their own."""
 _KEPT = ("content", "artifact")  # even where they are empty
 _CONTAINERS = (list, tuple, dict)
 _Convert = Callable[[Any], Any]
@@ -102,7 +104,10 @@ def _marked(fields: dict[str, Any]) -> None:
     ]
     fields["content"] += [{"type": "tool_call", **call} for call in fields["tool_calls"]]
     facts["output_version"] = "v1"
-    fields["additional_kwargs"][_MARK] = [len(content), texts]
+    named = facts.get("model_provider")
+    if named in _THEIR_NAMES:
+        facts["model_provider"] = _THEIR_NAMES[named]
+    fields["additional_kwargs"][_MARK] = [len(content), texts, named]
 
 
 def _standard(block: Any) -> bool:
@@ -118,10 +123,13 @@ def _unmarked(fields: dict[str, Any]) -> None:
     mark = more.pop(_MARK, None)
     if mark is None or isinstance(fields["content"], str):  # or somebody wrote it anew
         return
-    length, texts = mark
+    length, texts, named = mark
     content = fields["content"][:length]
     fields["content"] = [b["text"] if at in texts else b for at, b in enumerate(content)]
-    fields["response_metadata"].pop("output_version", None)
+    facts = fields["response_metadata"]
+    facts.pop("output_version", None)
+    if named in _THEIR_NAMES and facts.get("model_provider") == _THEIR_NAMES[named]:
+        facts["model_provider"] = named
 
 
 # ------------------------------------------------------------------ other values

@@ -100,6 +100,12 @@ def _system(contents: list[Any]) -> str | list[Block] | None:
     blocks = [
         block for said in contents for block in _blocks([said] if isinstance(said, str) else said)
     ]
+    for block in blocks:
+        if block.get("type") != "text":
+            raise InputError(
+                "Anthropic's models take nothing but text from the system: give blocks of type "
+                f"{block.get('type')!r} in a HumanMessage; received {block!r:.200}."
+            )
     return blocks or None
 
 

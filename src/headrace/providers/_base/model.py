@@ -25,6 +25,7 @@ from headrace.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from .advice import ADVICE
 from .answer import Answer
+from .calls import refuse_calls
 from .errors import Fault
 from .keys import compared
 from .provider import Call, Key, Provider, cause_of, named
@@ -247,6 +248,7 @@ class ProviderChatModel(Provider, BaseChatModel):
         told_here = given.pop("stop", None)  # under another name
         wanted = stop or told_here or self.stop
         ends = [wanted] if isinstance(wanted, str) else wanted
+        refuse_calls(messages)
         request = self._request(messages, ends, given, stream=stream)
         return ChatCall(request, self._reader(request), streams=stream)
 

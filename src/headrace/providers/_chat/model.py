@@ -14,6 +14,7 @@ from headrace.language_models.structured import Modes
 from headrace.messages import AIMessage, BaseMessage
 
 from .._base.answer import Answer
+from .._base.own import is_own
 from .._base.provider import named
 from .._base.stainless import StainlessChatModel
 from .reader import ChatReader
@@ -64,6 +65,9 @@ class ChatCompletionsModel(StainlessChatModel):
         extra_body: more of the request's parameters, which the SDK does not know.
         think_tags: the model thinks in its text, between `<think>` and `</think>` (DeepSeek-R1 on
             servers that leave it there): give that as reasoning.
+        send_reasoning_as: the field of the model's own messages in which what it thought is sent
+            back to it, e.g. "reasoning_content" for DeepSeek, which refuses the results of tools
+            without it. None: as the provider documents it (Groq, Fireworks), else not at all.
         http_client: an `httpx.Client`, or what the SDK takes; see `ProviderChatModel` for the rest.
     """
 
@@ -92,6 +96,7 @@ class ChatCompletionsModel(StainlessChatModel):
     user: str | None = None
     extra_body: Mapping[str, Any] | None = None
     think_tags: bool = False
+    send_reasoning_as: str | None = Field(default=None, min_length=1)
 
     # ---- the request ----------------------------------------------------------------------------
 
@@ -114,7 +119,7 @@ class ChatCompletionsModel(StainlessChatModel):
             request["response_format"] = response_format(request["response_format"])
         if not request.get("tools"):
             request.pop("parallel_tool_calls", None)
-        if "max_tokens" in request and _NEW_WORD.match(str(request["model"])):
+        if "max_tokens" in request and self._takes_new_word(str(request["model"])):
             request.setdefault("max_completion_tokens", request.pop("max_tokens"))
         if stream:
             request["stream"] = True
@@ -123,6 +128,10 @@ class ChatCompletionsModel(StainlessChatModel):
         else:
             request.pop("stream_options", None)
         return request
+
+    def _takes_new_word(self, model: str) -> bool:
+        """Whether `max_tokens` is to be called `max_completion_tokens`."""
+        return bool(_NEW_WORD.match(model))
 
     def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The model's settings and the call's, which count more; what is None is not sent."""
@@ -137,19 +146,26 @@ class ChatCompletionsModel(StainlessChatModel):
     def _messages(
         self, messages: list[BaseMessage], request: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        field = _THOUGHTS.get(self.provider)
+        field = self.send_reasoning_as or _THOUGHTS.get(self.provider)
         asked = request.get("model", self.model)
 
         def thoughts(message: AIMessage) -> dict[str, Any]:
-            made_by = message.response_metadata
-            if field is None or made_by.get("model_provider") != self.provider:
-                return {}
-            if self.provider in _OF_ITS_OWN and made_by.get("model_name") != asked:
+            if field is None or not self._takes_thoughts_of(message, asked):
                 return {}
             said = thoughts_of(message)
             return {field: said} if said else {}
 
         return request_messages(messages, refusals=self.provider in _REFUSE, beside=thoughts)
+
+    def _takes_thoughts_of(self, message: AIMessage, asked: Any) -> bool:
+        """Whether what was thought in a message is sent back to the model `asked`."""
+        if self.send_reasoning_as:  # whoever says so knows; a message may be written by hand
+            named = message.response_metadata.get("model_provider")
+            return named is None or is_own(message, self.provider)
+        own = is_own(message, self.provider)
+        if self.provider in _OF_ITS_OWN:
+            return own and message.response_metadata.get("model_name") == asked
+        return own
 
     def _tool_choice(self, choice: Any) -> Any:
         return tool_choice(choice)

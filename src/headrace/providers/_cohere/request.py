@@ -13,6 +13,7 @@ from headrace.documents import Document
 from headrace.errors import ConfigError, InputError
 from headrace.messages import AIMessage, BaseMessage
 
+from .._base.own import is_own
 from .._chat.request import request_messages
 
 __all__ = ["cohere_documents", "cohere_messages", "cohere_options"]
@@ -40,7 +41,7 @@ def cohere_messages(messages: Sequence[BaseMessage], provider: str) -> list[dict
 
 
 def _written(message: BaseMessage, provider: str) -> list[dict[str, Any]]:
-    own = message.response_metadata.get("model_provider") == provider
+    own = is_own(message, provider)
     blocks: Any = message.content
     plan = ""
     if isinstance(blocks, list):

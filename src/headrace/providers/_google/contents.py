@@ -64,7 +64,7 @@ def written(messages: Sequence[BaseMessage], model: str) -> tuple[list[Part], li
         elif is_result:
             parts = [_result(message, names)]
         elif isinstance(message, SystemMessage) or _role(message) in _SYSTEM:
-            system += _parts(message)
+            system += _instruction(message)
             continue
         else:
             role, parts = _ROLES.get(_role(message), "user"), _parts(message)
@@ -78,6 +78,17 @@ def written(messages: Sequence[BaseMessage], model: str) -> tuple[list[Part], li
             "Gemini answers a message of a user: the prompt made none beside system messages."
         )
     return system, contents
+
+
+def _instruction(message: BaseMessage) -> list[Part]:
+    parts = _parts(message)
+    for part in parts:
+        if "text" not in part:
+            raise InputError(
+                "Gemini takes nothing but text from the system: give images, files and the like in "
+                f"a HumanMessage; received {part!r:.200}."
+            )
+    return parts
 
 
 def _role(message: BaseMessage) -> str:

@@ -6,13 +6,15 @@ Source: https://ai.google.dev/api/embeddings.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from .._base.embeddings import ProviderEmbeddings
 from .._base.provider import Call, named
 from .client import Client, GoogleProvider
 
 __all__ = ["GoogleGenerativeAIEmbeddings"]
+
+_NOT_THE_CLOUD: Final = "leave it out: the Gemini API is asked, with api_key=…, and not Vertex AI."
 
 
 class GoogleGenerativeAIEmbeddings(GoogleProvider, ProviderEmbeddings):
@@ -38,9 +40,17 @@ class GoogleGenerativeAIEmbeddings(GoogleProvider, ProviderEmbeddings):
 
     provider: ClassVar[str] = "google_genai"
     _most: ClassVar[int] = 100
+    _advice: ClassVar[Mapping[str, str]] = {
+        **ProviderEmbeddings._advice,
+        **dict.fromkeys(("vertexai", "project", "location", "credentials"), _NOT_THE_CLOUD),
+        "request_options": "give timeout=…, default_headers=….",
+    }
 
     model: str = named("model", "model_name", default=...)
     task_type: str | None = None
+    default_headers: Mapping[str, str] | None = named(
+        "default_headers", "additional_headers", exclude=True, repr=False
+    )
     dimensions: int | None = named("dimensions", "output_dimensionality", ge=1)
 
     def _request(self, texts: Sequence[str], *, query: bool) -> dict[str, Any]:

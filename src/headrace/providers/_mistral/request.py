@@ -18,6 +18,7 @@ from typing import Any, Final
 from headrace.errors import InputError
 from headrace.messages import AIMessage, BaseMessage
 
+from .._base.own import is_own
 from .._chat.request import request_messages
 
 __all__ = ["call_id", "mistral_messages", "prefix_of"]
@@ -66,7 +67,7 @@ def prefix_of(request: Mapping[str, Any]) -> str:
 
 
 def _written(message: BaseMessage, provider: str) -> list[dict[str, Any]]:
-    own = message.response_metadata.get("model_provider") == provider
+    own = is_own(message, provider)
     if isinstance(message.content, list):
         blocks = [each for block in message.content for each in _parts(block, message, own)]
         message = message.model_copy(update={"content": blocks})
@@ -115,6 +116,9 @@ def _text(block: Block) -> list[Any]:
         ids = (annotation.get("extras") or {}).get("reference_ids")
         if ids:
             made.append({"type": "reference", "reference_ids": ids})
+    told = block.get("reference")  # LangChain's form
+    if isinstance(told, dict) and told.get("reference_ids"):
+        made.append({"type": "reference", "reference_ids": told["reference_ids"]})
     return made
 
 

@@ -16,6 +16,7 @@ from headrace.conversation.vendors.inputs import standard_input
 from headrace.errors import InputError
 from headrace.messages import AIMessage, BaseMessage, ToolMessage, message_chunk_to_message
 
+from .._base.own import is_own
 from .._chat.inputs import known_format
 from .reader import FREE_ARGUMENT, ITEMS
 
@@ -41,7 +42,7 @@ def items_of(messages: Sequence[BaseMessage], provider: str, *, stored: bool = T
         message = message_chunk_to_message(message)
         if isinstance(message, AIMessage):
             free |= _free_calls(message)
-            own = message.response_metadata.get("model_provider") == provider
+            own = is_own(message, provider)
             made += _Answered(message, own=own, stored=stored).items()
         elif isinstance(message, ToolMessage):
             made.append(_result(message, free))
