@@ -46,7 +46,9 @@ format: $(VENV)/.stamp-dev  ## rewrite the files in the house style
 
 bench: $(VENV)/.stamp-bench  ## Headrace beside langchain-core and hand-written generators
 	$(BIN)/python -m benchmarks $(ARGS)
-	@test -n "$(ARGS)" || $(BIN)/python -m benchmarks.providers
+	@test -n "$(ARGS)" || for each in providers agents retrieval; do \
+		$(BIN)/python -m benchmarks.$$each || exit 1; \
+	done
 
 docs: $(VENV)/.stamp-docs  ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -74,9 +76,9 @@ $(VENV)/.stamp-local: $(VENV)/.stamp-venv $(INPUTS)
 
 # langchain-core declares a certifi that a registry may not have yet, hence --no-deps: what these
 # need is in the `compare` extra, which dev and bench bring.
-COMPARED := langchain-core langchain-openai langchain-anthropic
-COMPARED_IN_TESTS := $(COMPARED) langchain-mistralai langchain-groq \
+COMPARED := langchain-core langchain-openai langchain-anthropic langchain \
 	langgraph langgraph-checkpoint langgraph-prebuilt langgraph-sdk
+COMPARED_IN_TESTS := $(COMPARED) langchain-mistralai langchain-groq langchain-text-splitters
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp-venv $(INPUTS)
 	@echo "installing Headrace and what its tests and checks need into $(VENV) (once)"

@@ -5,10 +5,13 @@ Nothing here looks at a clock; `make bench` does. Sizes are small, the code is t
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +21,7 @@ import check_floors
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT))  # `python -m pytest` has it there, `pytest` has not
 
-from benchmarks import data, report  # noqa: E402
+from benchmarks import agents, data, report, retrieval  # noqa: E402
 from benchmarks.contenders import CHAINS, CONTENDERS, RAW, job_for  # noqa: E402
 from benchmarks.jobs import collect  # noqa: E402
 from benchmarks.worker import IMPORTS, best_of, frames_per_chunk, measure  # noqa: E402
@@ -241,3 +244,121 @@ def test_the_page_has_a_row_for_every_metric() -> None:
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8").replace("&#124;", "|")
     missing = [m.title for w in WORKLOADS for m in w.metrics if m.title not in page]
     assert not missing, "run `python -m benchmarks --markdown`"
+
+
+# ------------------------------------------------------------------ agents
+
+
+@pytest.fixture
+def uncollected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collecting garbage takes long in a process of many tests, and no time is looked at here."""
+    for module in (agents, retrieval):
+        monkeypatch.setattr(module, "gc", SimpleNamespace(collect=lambda: 0))
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def plain(thing: Any) -> Any:
+    """What a measurement of agents gave, for either library: messages by what they say."""
+    if isinstance(thing, (list, tuple)):
+        return [plain(each) for each in thing]
+    if not hasattr(thing, "type"):
+        return {k: plain(v) for k, v in thing.items()} if isinstance(thing, dict) else thing
+    calls = [(call["args"], call["id"]) for call in getattr(thing, "tool_calls", ())]
+    return (thing.type, thing.content, calls, getattr(thing, "tool_call_id", None))
+
+
+def in_any_order(found: list[Any]) -> list[str]:
+    """Of calls made at once any may be the first."""
+    return sorted(repr(plain(each)) for each in found)
+
+
+AGENT_JOBS = {contender: agents.jobs(contender, 2, 3) for contender in agents.CONTENDERS}
+
+
+@pytest.mark.parametrize("name", AGENT_JOBS["headrace"])
+def test_agents_do_the_same(name: str, runner: asyncio.Runner) -> None:
+    ours, theirs = (
+        agents.result_of(AGENT_JOBS[contender][name][0], runner) for contender in AGENT_JOBS
+    )
+    if name.endswith("events"):  # libraries have their own; models and tools are told of by both
+        kinds = ("on_tool_start", "on_tool_end", "on_chat_model_end")
+        ours, theirs = ([(e["event"], e["name"]) for e in events if e["event"] in kinds
+                         and "Streamed" not in e["name"]] for events in (ours, theirs))  # fmt: skip
+        assert ("on_tool_end", "add") in ours
+    if name.endswith("messages"):  # beside each comes metadata, which each library words its way
+        ours, theirs = ([message for message, _ in pairs] for pairs in (ours, theirs))
+    assert in_any_order(ours) == in_any_order(theirs)
+    assert len(ours) >= 3
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_each_contender_measures_the_same_of_agents() -> None:
+    assert list(AGENT_JOBS["headrace"]) == list(AGENT_JOBS["langchain"])
+    found = agents.measure(rounds=1, steps=1, calls=2)
+    assert list(found) == list(AGENT_JOBS["headrace"])
+    assert all(times.keys() >= agents.CONTENDERS.keys() for times in found.values())
+    lines = agents.report(found).splitlines()
+    assert len(lines) == 1 + len(found) + 1, "a head, and what asyncio takes"
+
+
+def test_what_is_less_than_ten_times_faster_is_marked() -> None:
+    times = {"near": {"headrace": 10.0, "langchain": 99.0},
+             "far": {"headrace": 10.0, "langchain": 100.0}}  # fmt: skip
+    _, near, far = agents.report(times).splitlines()
+    assert near.endswith("9.9x  below 10") and far.endswith("10.0x")
+
+
+def test_agents_that_do_less_are_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agents, "jobs", lambda *given: {"lazy": (lambda: [1], 2)})
+    with pytest.raises(AssertionError, match="2 things were to be done and 1 were"):
+        agents.measure(rounds=1, steps=1, calls=1)
+
+
+# ------------------------------------------------------------------ retrieval
+
+SMALL = retrieval.Sizes(chunks=24, vectors=60, searches=3)
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_retrieval_counts_what_it_does(tmp_path: Path, runner: asyncio.Runner) -> None:
+    names: dict[str, set[str]] = {}
+    for job in retrieval.jobs(SMALL, tmp_path):
+        assert retrieval._timed(job, runner) > 0
+        names.setdefault(job.name, set()).add(job.contender)
+    assert all("headrace" in contenders for contenders in names.values())
+    assert names["index, memory, records in memory"] == {"headrace", "langchain"}
+    assert names["in memory, 24"] == {"headrace", "langchain"}
+    assert names["FAISS flat, 60"] == names["FAISS hnsw, 60"] == {"headrace", "bare"}
+    assert names["BM25, 24"] == {"headrace", "bare"}
+
+
+def test_stores_that_are_compared_find_the_same() -> None:
+    texts, vectors = retrieval.texts_of(SMALL.vectors), retrieval.vectors_of(SMALL.vectors)
+    known = retrieval.known_of(texts, vectors)
+    found = []
+    for core in retrieval.CORES.values():
+        model = retrieval.embeddings_of(core, known)
+        store = retrieval.import_module(f"{core}.vectorstores").InMemoryVectorStore(model)
+        store.add_documents(retrieval.documents_of(core, texts))
+        documents = store.as_retriever(search_kwargs={"k": 4}).invoke(texts[7])
+        found.append([each.page_content for each in documents])
+    assert found[0] == found[1]
+    assert found[0][0] == texts[7]
+
+
+def test_a_search_that_finds_too_little_is_not_measured(runner: asyncio.Runner) -> None:
+    job = retrieval.Job("lazy", "headrace", lambda: lambda: 3, 4, "search")
+    with pytest.raises(AssertionError, match="lazy by headrace did 3 of 4"):
+        retrieval._timed(job, runner)
+
+
+def test_retrieval_is_told_beside_what_it_is_compared_with() -> None:
+    found = {"both": {"headrace": 3.0, "langchain": 6.0, "bare": 2.0}, "alone": {"headrace": 1.0}}
+    _, both, alone = retrieval.report(found).splitlines()
+    assert both.split()[1:] == ["3.0", "6.0", "(0.50)", "2.0", "(1.50)"]
+    assert alone.split() == ["alone", "1.0"]

@@ -7,8 +7,9 @@ import importlib
 
 import pytest
 
-PACKAGES = ["chat_history", "conversation", "example_selectors", "language_models", "local",
-            "messages", "output_parsers", "prompts", "runnables", "runnables.graph"]  # fmt: skip
+PACKAGES = ["chat_history", "conversation", "embeddings", "example_selectors", "indexing",
+            "language_models", "local", "messages", "output_parsers", "prompts", "runnables",
+            "runnables.graph", "stores"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -41,7 +41,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("retrievers", "vectorstores", "embeddings", "chat_history", "rate_limiters"),
         *("graph", "tracers", "timing", "otel", "_otel_context"),
         *("caches", "globals", "example_selectors", "load", "conversation", "json_schema"),
-        *("validation", "resilience"),
+        *("validation", "resilience", "stores", "document_loaders", "indexing"),
+        *("text_splitters", "document_transformers"),
+        *("_twins", "_progress", "actions"),
     ),
     ("agents", "providers", "local", "langchain"),
     ("", "serve", "remote", "scale", "explain", "record", "cli", "testing"),
@@ -58,7 +60,7 @@ class Rules:
     body_lines: int = 40
     body_lines_hard: int = 60
     # (first floor, last floor, code lines together); docs/decisions/0002-budgets.md says why
-    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3800), (2, 3, 4050), (4, 4, 5100))
+    budgets: tuple[tuple[int, int, int], ...] = ((0, 1, 3850), (2, 3, 4050), (4, 4, 5100))
     # "runnables/base.py" -> why it is longer than file_lines (never than file_lines_hard)
     long_files: Mapping[str, str] = field(default_factory=dict)
     # "runnables/base.py:Runnable.batch" -> why it is longer than body_lines
@@ -92,6 +94,9 @@ RULES = Rules(
         ("runnables.fallbacks", "resilience.wrong"): "what else has failed, when all have",
         ("runnables._handled", "resilience.wrong"): "the SDKs' classes, when one is given",
         ("runnables.graph", "graph"): "the path at which users look for the graph's classes",
+        ("retrievers.document_compressors.by_embedding", "vectorstores.similarity"): (
+            "cosines are worked out there, and stores derive from retrievers"
+        ),
     },
 )
 

@@ -395,6 +395,7 @@ async def _lane(
                 await hub.put(wrap(chunk))
             await close_streams(run)
     except asyncio.CancelledError as error:
+        failure = error  # who cancels the lane reads the hub no more; a body's own ends the stream
         await abandon(error, run, up)
         raise
     except BaseException as error:

@@ -155,7 +155,7 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
         try:
             result = function(*args, **kwargs)
         except StopIteration as error:  # a future refuses to carry it
-            failure = RuntimeError(f"{function!r} raised StopIteration")
+            failure = RuntimeError("A function raised StopIteration: let it return instead.")
             failure.__cause__ = error
         except BaseException as error:
             failure = error  # type: ignore[assignment]

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from headrace._lazy import later
 from headrace.errors import InputError
 from headrace.values import Value
 
 __all__ = ["Document"]
+
+# Here users look for these too; they live above.
+_UP = {"BaseDocumentTransformer": "document_transformers", "BaseDocumentCompressor": "retrievers"}
+
+
+def __getattr__(name: str) -> Any:
+    return later("headrace" if name in _UP else __name__, _UP, name)
 
 
 class Document(Value):

@@ -1,9 +1,9 @@
 """The closed union of what a run can report; nothing else defines an event.
 
 A run reports `RunStarted`, any number of `RunChunk`, then exactly one of `RunEnded`, `RunFailed`,
-`RunCancelled`; in between perhaps `RunRetried`, `StreamReset`, `RunWon` and `CustomEvent`. The
-content blocks of a chat model's answer (`BlockStarted`, `BlockDelta`, `BlockEnded`) are made of its
-chunks by a machine.
+`RunCancelled`; in between perhaps `RunRetried`, `StreamReset`, `RunWon`, `CustomEvent` and, of a
+tool, `ToolProgress`. The content blocks of a chat model's answer (`BlockStarted`, `BlockDelta`,
+`BlockEnded`) are made of its chunks by a machine.
 Events are slotted values built only where somebody takes them (contract *Bus* of the design): each
 carries `seq` (one order for the whole tree of a root run; what branches in threads tell at the same
 moment may arrive in another), `run` (who reports) and `time` (monotonic seconds). `kind` tells the
@@ -21,7 +21,7 @@ from .values import Value
 
 __all__ = ["EVENTS", "BlockDelta", "BlockEnded", "BlockStarted", "CustomEvent", "Event", "Observer",
            "Reset", "RunCancelled", "RunChunk", "RunEnded", "RunFailed", "RunInfo", "RunRetried",
-           "RunStarted", "RunWon", "StreamReset", "Takes"]  # fmt: skip
+           "RunStarted", "RunWon", "StreamReset", "Takes", "ToolProgress"]  # fmt: skip
 
 
 class RunInfo(Protocol):
@@ -137,6 +137,19 @@ class CustomEvent(_Event):
         self.data = data
 
 
+class ToolProgress(_Event):
+    """A tool has yielded `value` on its way to its result; `tool_call_id`: of the call that it
+    answers, None of one without."""
+
+    __slots__ = ("tool_call_id", "value")
+    kind = "progress"
+
+    def __init__(self, run: RunInfo, seq: int, value: Any, tool_call_id: str | None) -> None:
+        super().__init__(run, seq)
+        self.value = value
+        self.tool_call_id = tool_call_id
+
+
 class RunRetried(_Event):
     """A step failed and is tried again: try number `attempt` (from 1) failed with `error`, the next
     one begins after `delay` seconds."""
@@ -246,6 +259,7 @@ Event: TypeAlias = (
     | StreamReset
     | RunWon
     | CustomEvent
+    | ToolProgress
     | BlockStarted
     | BlockDelta
     | BlockEnded

@@ -95,20 +95,19 @@ class Run:
 
     def _like(self, scope: Scope, streams: list[Any]) -> Run:
         new = type(self)(scope, streams)
-        new.parent, new.own = self.parent, self.own or self
-        new.depth = self.depth
+        new.parent, new.depth, new.own = self.parent, self.depth, self.own or self
         new._id = self.id if self.observed else self._id  # one run, one id
         new._name, new.tag, new.node = self._name, self.tag, self.node
         new.waking, new.kw, new.invoked = self.waking, self.kw, self.invoked
-        new.faults, new.seq = self.faults, self.seq
-        new.pending, new.whole = self.pending, self.whole
+        new.faults, new.seq, new.pending = self.faults, self.seq, self.pending
+        new.whole = self.whole
         return new
 
     def child(self, node: Any, tag: str | None) -> Run:
         """The run of a step below this one, with streams of its own; only observed runs need it."""
         new = Run(self.scope, [])
-        new.depth, new.seq, new.pending = self.depth, self.seq, self.pending
-        new.whole = self.whole
+        new.depth, new.seq = self.depth, self.seq
+        new.pending, new.whole = self.pending, self.whole
         if type(self) is _Overlay:
             new.parent, new._id, new._name = self.parent, self._id, self._name
         else:
@@ -338,7 +337,7 @@ class Run:
         if value is UNKNOWN:
             self.tell(RunStarted, None, False)
         else:
-            self.tell(RunStarted, value)
+            self.tell(RunStarted, self._shown(value))
 
     def chunk(self, chunk: Any) -> None:
         self.tell(RunChunk, chunk)
@@ -347,7 +346,12 @@ class Run:
         self.tell(RunChunk, chunk, True)
 
     def ended(self, value: Any, output: Any) -> None:
-        self._last(RunEnded, value, output)
+        self._last(RunEnded, self._shown(value), output)
+
+    def _shown(self, value: Any) -> Any:
+        """The input, without what its component keeps from observers."""
+        shown = getattr(self.node, "_shown_input", None)
+        return value if shown is None else shown(value)
 
     def stopped(self, error: BaseException, partial: Any) -> None:
         """The terminal event for a run that did not end by itself."""
@@ -495,12 +499,10 @@ class RunCallbacks:
         return list(self.observers)
 
     @property
-    def parent_run_id(self) -> uuid.UUID:
-        return self.run.id
-
-    @property
     def run_id(self) -> uuid.UUID:
         return self.run.id
+
+    parent_run_id = run_id  # of what is called with them
 
     @property
     def tags(self) -> list[str]:

@@ -391,7 +391,7 @@ def test_without_an_observer_nothing_is_made(colour, monkeypatch):
     made = Counter()
     for name in ("RunStarted", "RunChunk", "RunEnded"):
         monkeypatch.setattr(f"headrace.run.{name}", lambda *a, name=name: made.update([name]))
-    for by_kind in dispatch._ROWS.values():
+    for by_kind in dispatch.ROWS.values():
         for row in by_kind.values():
             monkeypatch.setitem(by_kind, next(k for k, r in by_kind.items() if r is row),
                                 row._replace(build=_no_call))  # fmt: skip

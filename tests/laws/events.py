@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from headrace.events import (
+    CustomEvent,
     RunCancelled,
     RunChunk,
     RunEnded,
@@ -14,6 +15,7 @@ from headrace.events import (
     RunStarted,
     RunWon,
     StreamReset,
+    ToolProgress,
 )
 
 TERMINAL = (RunEnded, RunFailed, RunCancelled)
@@ -38,9 +40,9 @@ def root_end(events: list[Any]) -> Any:
 
 
 def check_events(events: list[Any], root_count: int = 1) -> None:
-    """Each run: a start, chunks, retries and resets, one terminal event; a parent starts before its
-    children and ends after them, so nothing comes after the root's terminal event. What is won is
-    won once, before the first chunk, by a run below."""
+    """Each run: a start, chunks, retries, resets, progress and custom events, one terminal event; a
+    parent starts before its children and ends after them, so nothing comes after the root's
+    terminal event. What is won is won once, before the first chunk, by a run below."""
     assert events, "nothing was reported"
     runs = by_run(events)
     first, last = {}, {}
@@ -48,7 +50,7 @@ def check_events(events: list[Any], root_count: int = 1) -> None:
         names = [type(event).__name__ for event in own]
         assert isinstance(own[0], RunStarted), f"{own[0].run.path} begins with {names}"
         assert isinstance(own[-1], TERMINAL), f"{own[0].run.path} never ended: {names}"
-        between = (RunChunk, RunRetried, RunWon, StreamReset)
+        between = (RunChunk, RunRetried, RunWon, StreamReset, ToolProgress, CustomEvent)
         assert all(isinstance(event, between) for event in own[1:-1]), names
         assert len({id(event.run) for event in own}) == 1, "one run reported as several"
         first[id_], last[id_] = own[0].seq, own[-1].seq

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from laws.entry import Entry
+from laws.registry_agents import AGENTS
 from laws.registry_components import COMPONENTS
+from laws.registry_react import REACT
+from laws.registry_retrieval import RETRIEVAL
 from laws.registry_runnables import RUNNABLES
 
-ENTRIES: list[Entry] = [*RUNNABLES, *COMPONENTS]
+ENTRIES: list[Entry] = [*RUNNABLES, *COMPONENTS, *AGENTS, *REACT, *RETRIEVAL]
 
 
 def classes_in(runnable: Any) -> Iterator[type]:

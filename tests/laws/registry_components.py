@@ -21,6 +21,7 @@ from headrace.embeddings import DeterministicFakeEmbedding
 from headrace.errors import ServerError
 from headrace.example_selectors import BaseExampleSelector
 from headrace.flow import last
+from headrace.indexing import InMemoryDocumentIndex
 from headrace.language_models import (
     LLM,
     BaseChatModel,
@@ -339,6 +340,29 @@ async def aglue(x: str, y: str = "") -> str:
         return f"{x}+{y}"
 
 
+@tool
+def glue_slowly(x: str, y: str = "") -> Iterator[str]:
+    """Put two texts together, and say how far it is."""
+    with LEDGER.body("glue-slowly"):
+        yield "looked"
+        yield f"{x}+"
+        return f"{x}+{y}"
+
+
+@tool
+async def aglue_slowly(x: str, y: str = "") -> AsyncIterator[str]:
+    """Put two texts together, and say how far it is; the last is the result."""
+    with LEDGER.body("aglue-slowly"):
+        yield "looked"
+        yield f"{x}+{y}"
+
+
+def _timed_glue() -> StructuredTool:
+    return StructuredTool.from_function(
+        glue_slowly.func, aglue_slowly.coroutine, name="glue", timeout=60
+    )
+
+
 class Gluer(BaseTool):
     name: str = "gluer"
     description: str = "Put two texts together."
@@ -521,11 +545,17 @@ RETRIEVERS = [
           lambda t: [Document(page_content=t), Document(page_content=t * 2)]),
     Entry("store-retriever", lambda: _store().as_retriever(search_kwargs={"k": 2}), TEXT, None,
           view=lambda docs: [doc.page_content for doc in docs]),
+    Entry("document-index", lambda: InMemoryDocumentIndex(store={"1": Document("abXY", id="1")}),
+          TEXT, lambda t: [Document("abXY", id="1")]),
 ]  # fmt: skip
 TOOLS = [
     Entry("tool", lambda: glue, DICT, lambda d: f"{d['x']}+{d['y']}"),
     Entry("tool-async", lambda: aglue, DICT, lambda d: f"{d['x']}+{d['y']}", async_only=True),
     Entry("tool-both", _both_glue, DICT, lambda d: f"{d['x']}+{d['y']}"),
+    Entry("tool-reports", lambda: glue_slowly, DICT, lambda d: f"{d['x']}+{d['y']}"),
+    Entry("tool-reports-async", lambda: aglue_slowly, DICT, lambda d: f"{d['x']}+{d['y']}",
+          async_only=True),
+    Entry("tool-timed", _timed_glue, DICT, lambda d: f"{d['x']}+{d['y']}"),
     Entry("tool-class", Gluer, DICT, lambda d: f"{d['x']}+{d['y']}"),
     Entry("tool-text", lambda: Tool("up", str.upper, "Upper case."), TEXT, str.upper),
 ]  # fmt: skip

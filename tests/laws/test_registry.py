@@ -28,6 +28,7 @@ EXEMPT = {
     "RetryWithErrorOutputParser": "the same",
     "RecordedChatModel": "needs a recording: tests/record holds its streams to the same",
     "RecordedRunnable": "the same",
+    "KeptAgentTool": "made for one step of an agent with a saver; tests/agents/test_killed.py",
     "Joining": "behind a model that goes on, in a try of a policy; tests/resilience",
     **dict.fromkeys(
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import langchain_core.agents as lc_agents
 import langchain_core.documents as lc_documents
 import langchain_core.load as lc_load
 import langchain_core.messages as lc
@@ -17,6 +18,7 @@ from langchain_core.prompts import ChatPromptTemplate
 
 import headrace.messages as hr
 from conversation.twins import conversations, pair, shown
+from headrace.agents import AgentAction, AgentActionMessageLog, AgentFinish
 from headrace.documents import Document
 from headrace.errors import InputError
 from headrace.load import loads
@@ -63,6 +65,12 @@ PAIRS = [
         lc_values.ChatPromptValue(messages=[lc.HumanMessage("a")]),
         ChatPromptValue([hr.HumanMessage("a")]),
     ),
+    (lc_agents.AgentAction("f", {"b": 1}, "log"), AgentAction("f", {"b": 1}, "log")),
+    (
+        lc_agents.AgentActionMessageLog("f", "b", "log", message_log=[lc.AIMessage("a")]),
+        AgentActionMessageLog("f", "b", "log", [hr.AIMessage("a")]),
+    ),
+    (lc_agents.AgentFinish({"output": 1}, "log"), AgentFinish({"output": 1}, "log")),
 ]
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr
 
 import headrace.messages as hr
 from conversation.twins import built, conversations
+from headrace.agents import AgentAction, AgentActionMessageLog, AgentFinish, AgentStep
 from headrace.documents import Document
 from headrace.errors import InputError
 from headrace.language_models import FakeListChatModel
@@ -89,6 +90,10 @@ VALUES: list[Any] = [
     ChatPromptValue([hr.HumanMessage("a")]),
     ChatPromptValueConcrete([hr.HumanMessage("a")]),
     ImagePromptValue({"url": "u"}),
+    AgentAction("f", {"a": (1, 2)}, "Action: f"),
+    AgentActionMessageLog("f", "a", "Action: f", [hr.AIMessage("a", tool_calls=[CALL])]),
+    AgentStep(AgentAction("f", "a", ""), {"é": 1}),
+    AgentFinish({"output": "a"}, "Final Answer: a"),
 ]
 
 

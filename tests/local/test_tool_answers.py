@@ -192,6 +192,27 @@ def test_what_the_model_is_told():
     assert one is not None and '"g"' not in one.told([])[0].text
 
 
+def test_behind_a_result_it_is_told_how_to_answer():
+    call = {"name": "f", "args": {"x": 1}, "id": "1"}
+    talk = [
+        HumanMessage("hi"),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage("one", tool_call_id="1"),
+    ]
+    hint = '\nIf this is enough to answer, write {"answer": the text}.'
+    for choice, told in (("auto", hint), ("any", ""), ("f", "")):
+        tooling = tooling_of({"tools": TOOLS, "tool_choice": choice})
+        assert tooling is not None
+        assert tooling.told(talk)[-1].text == f"Result of f: one{told}"
+    free = tooling_of({"tools": TOOLS})
+    assert free is not None
+    assert [m.text for m in free.told([*talk, HumanMessage("so?")])][-2:] == [
+        "Result of f: one",
+        "so?",
+    ]
+    assert talk[-1].content == "one"
+
+
 def test_no_tools_and_none():
     kwargs = {"tools": TOOLS, "tool_choice": "none", "parallel_tool_calls": True, "seed": 1}
     assert tooling_of(kwargs) is None

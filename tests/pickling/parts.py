@@ -10,6 +10,7 @@ from functools import partial
 from types import FunctionType
 from typing import Any
 
+from headrace.agents import ReActSingleInputOutputParser
 from headrace.chat_history import InMemoryChatMessageHistory
 from headrace.errors import AsyncOnlyError
 from headrace.language_models import FakeListChatModel, GenericFakeChatModel, ParrotFakeChatModel
@@ -43,6 +44,10 @@ def session(session_id: str) -> InMemoryChatMessageHistory:
 
 def routed(text: str) -> dict[str, str]:
     return {"key": "a", "input": text}
+
+
+def acting(text: str) -> str:
+    return f"Action: search\nAction Input: {text}"
 
 
 @RunnableLambda
@@ -81,6 +86,8 @@ def long_chain() -> Any:
 
 
 MORE = [
+    Entry("react-action-named", lambda: RunnableLambda(acting) | ReActSingleInputOutputParser(),
+          TEXT, None),
     Entry("branch-named", lambda: RunnableBranch((is_odd, swapper()), exclaim), TEXT, None),
     Entry("history-named", remembered, TEXT, None, view=seen),
     Entry("router-named", lambda: RunnableLambda(routed) | RouterRunnable(

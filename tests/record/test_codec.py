@@ -32,6 +32,7 @@ from headrace.events import (
     RunStarted,
     RunWon,
     StreamReset,
+    ToolProgress,
 )
 from headrace.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from headrace.resilience import Reset
@@ -530,6 +531,7 @@ def events(draw, kind):
         StreamReset: lambda: (draw(st.integers(1, 9)), error, draw(st.integers(0, 99))),
         RunWon: lambda: (draw(texts),),
         CustomEvent: lambda: (draw(texts), value()),
+        ToolProgress: lambda: (value(), draw(st.none() | texts)),
         BlockStarted: lambda: (draw(st.integers(0, 9)), {"type": "text", "a": value()}),
         BlockDelta: lambda: (draw(st.integers(0, 9)), {"type": "text", "a": value()}),
         BlockEnded: lambda: (draw(st.integers(0, 9)), {"type": "text", "a": value()}),

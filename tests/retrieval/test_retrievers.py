@@ -9,9 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from headrace.documents import Document
+from headrace.errors import InputError
 from headrace.events import RunCancelled, RunEnded, RunFailed, RunStarted
 from headrace.retrievers import BaseRetriever
 from headrace.runnables import RunnableLambda, RunnablePassthrough
+from laws.colours import every_colour
 
 HERE = threading.get_ident()
 
@@ -214,3 +216,25 @@ async def test_a_cancelled_one_has_ended_when_control_returns():
         await task
     assert state == ["waits", "over"]
     assert log.names(RunCancelled) == [("Slow", "retriever")]
+
+
+class Gives(BaseRetriever):
+    what: object = None
+
+    def _get_relevant_documents(self, query):
+        return self.what
+
+
+@every_colour
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [(None, r"gave None \(NoneType\)"), (["a"], r"a list with 'a' \(str\)"), ("a", r"'a' \(str\)")],
+    ids=["None", "strings", "string"],
+)
+def test_what_is_no_list_of_documents(colour, what, said):
+    def body(doors):
+        with pytest.raises(InputError, match=f"Gives was asked for documents and .*{said}"):
+            doors.invoke(Gives(what=what), "q")
+        assert doors.invoke(Gives(what=[]), "q") == []
+
+    colour.run(body)

@@ -535,11 +535,6 @@ def test_a_tool_of_one_text():
     assert Tool("shout", str.upper, "Shout.").invoke("a") == "A"
 
 
-def bad_generator(a: int):
-    """Yield."""
-    yield a
-
-
 def unreadable(a: Nowhere):  # noqa: F821
     """Its annotation names nothing."""
 
@@ -552,7 +547,6 @@ def undocumented(a: int) -> int:
     ("make", "sentence"),
     [
         (lambda: tool(undocumented), "Tool 'undocumented' has no description"),
-        (lambda: tool(bad_generator), "'bad_generator' is a generator function"),
         (lambda: tool(unreadable), "'Nowhere' of the argument 'a' names what is not to be found"),
         (lambda: tool(5), "received 5"),
         (lambda: tool("n")("m"), "received 'm'"),
@@ -590,3 +584,17 @@ def test_the_older_doors(colour):
             assert multiply.run("3", tool_call_id="c").tool_call_id == "c"
 
     colour.run(body)
+
+
+@pytest.mark.parametrize("kind", [Tool, StructuredTool])
+def test_a_tool_needs_a_function(kind):
+    with pytest.raises(ConfigError, match=r"Tool 't' has no function: .* give func, coroutine"):
+        kind(name="t", func=None, description="D.", args_schema={"type": "object"})
+
+    class Own(kind):
+        def _run(self, *args, **kwargs):
+            return "mine"
+
+    schema = {"type": "object", "properties": {"x": {"type": "string"}}}
+    own = Own(name="t", description="D.", args_schema=schema)
+    assert own.invoke({"x": "a"}) == "mine"

@@ -102,6 +102,96 @@ def test_keyword_arguments_have_a_section_of_their_own():
     assert said == ("F.", {"a": "One.", "b": "Two."})
 
 
+STYLES = {
+    "google-types": ("""F.
+
+    Args:
+        a (dict[str, int], optional): One: two.
+        b (Optional[str]): Three. Defaults to None.
+        *args (int): Rest.
+        **kw: More.
+
+    Example:
+        >>> f(a={})
+    """, {"a": "One: two.", "b": "Three. Defaults to None.", "args": "Rest.", "kw": "More."}),
+    "google-other-title": ("""F.
+
+    Arguments:
+      a: One
+        two.
+      b:
+        On the next line.
+
+    Note:
+      Not an arg: really.
+    """, {"a": "One two.", "b": "On the next line."}),
+    "google-tabs": ("F.\n\nArgs:\n\ta: A.\n\tb: B.", {"a": "A.", "b": "B."}),
+    "google-crlf": ("F.\r\n\r\nArgs:\r\n    a: A.\r\n", {"a": "A."}),
+    "google-colons": ("""F.
+
+    Args:
+        a: See https://x.y/z:80 for more.
+        b: Such as `x: 1`.
+    """, {"a": "See https://x.y/z:80 for more.", "b": "Such as `x: 1`."}),
+    "numpy-types": ("""F.
+
+    Parameters
+    ----------
+    a : dict of str to int, optional
+        One: two.
+
+        Second paragraph.
+    b : {'x', 'y'}, default 'x'
+        Three.
+    *args
+        Rest.
+
+    See Also
+    --------
+    other : thing.
+    """, {"a": "One: two. Second paragraph.", "b": "Three.", "args": "Rest."}),
+    "numpy-untidy": ("""F.
+
+    Parameters
+    ----------
+    a: int
+        No space before the colon.
+    b
+        No type.
+    """, {"a": "No space before the colon.", "b": "No type."}),
+    "numpy-others": ("""F.
+
+    Parameters
+    ----------
+    a : int
+        A.
+
+    Other Parameters
+    ----------------
+    b : int
+        B.
+    """, {"a": "A.", "b": "B."}),
+    "rest-types": ("""F.
+
+    :param a: One: two.
+    :type a: dict[str, int]
+    :param int | None b: Three,
+      over two lines.
+    :param dict[str, int] c: Four.
+    :raises ValueError: never
+    """, {"a": "One: two.", "b": "Three, over two lines.", "c": "Four."}),
+    "rest-words": ("F.\n\n:arg a: A.\n:argument b: B.\n:key c: C.\n:keyword d: D.",
+                   {"a": "A.", "b": "B.", "c": "C.", "d": "D."}),
+    "rest-glued": ("F.\n:param a: A.\n:param int | None b: B.", {"a": "A.", "b": "B."}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_what_people_write(style: str):
+    text, arguments = STYLES[style]
+    assert read_docstring(text) == ("F.", arguments)
+
+
 pieces = st.sampled_from(
     ["Args:", "a: b", ":param x", ":", "----", "\n", "    ", "Parameters", " "]
 )

@@ -7,9 +7,13 @@ import pickle
 from typing import Annotated, Any
 
 import pytest
+from langchain_core import tools as lc_tools
+from langgraph.prebuilt import InjectedState, ToolRuntime
 from pydantic import BaseModel, ValidationError, v1
 
+from headrace.callbacks import BaseCallbackHandler
 from headrace.errors import InputError
+from headrace.events import RunEnded, RunStarted
 from headrace.messages import ToolMessage
 from headrace.tools import (
     BaseTool,
@@ -17,10 +21,15 @@ from headrace.tools import (
     InjectedToolCallId,
     ToolArgumentsError,
     ToolSchemaError,
+    convert_to_openai_tool,
+    render_text_description,
+    render_text_description_and_args,
     tool,
 )
 from headrace.tools.injected import DirectlyInjectedToolArg
+from headrace.views.codec import to_json
 from laws.colours import every_colour
+from laws.ledger import Recorder
 
 
 class Store(DirectlyInjectedToolArg):
@@ -203,3 +212,176 @@ def test_a_pickled_tool_keeps_what_its_docstring_says():
 def test_the_errors_are_input_errors():
     with pytest.raises(InputError):
         note.invoke({"text": "hi"})
+
+
+# ---- what is injected is nobody's business ------------------------------------------------------
+
+
+class Kept(BaseCallbackHandler):
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def on_tool_start(self, serialized: Any, input_str: str, **kwargs: Any) -> None:
+        self.told.append((serialized, input_str, kwargs))
+
+    def on_tool_error(self, error: BaseException, **kwargs: Any) -> None:
+        self.told.append((str(error), repr(error), error.__notes__, error.errors()))  # type: ignore[attr-defined]
+
+
+def events_of(doors: Any, runnable: Any, given: Any, config: Any) -> list[Any]:
+    if not doors.asynchronous:
+        return [*runnable.stream_events(given, config), *runnable.stream_log(given, config)]
+
+    async def collected() -> list[Any]:
+        events: list[Any] = [each async for each in runnable.astream_events(given, config)]
+        return events + [each async for each in runnable.astream_log(given, config)]
+
+    return doors.wait(collected())
+
+
+def secretive(text: str, user: Annotated[str, InjectedToolArg], number: int = 1) -> str:
+    """Say."""
+    return f"{text} {len(user)}"
+
+
+class Secretive(BaseTool):
+    name: str = "secretive"
+    description: str = "Say."
+
+    def _run(self, text: str, user: Annotated[str, InjectedToolArg], number: int = 1) -> str:
+        return f"{text} {len(user)}"
+
+
+class Given(BaseModel):
+    text: str
+    user: Annotated[str, InjectedToolArg]
+    number: int = 1
+
+
+class OldGiven(v1.BaseModel):
+    text: str
+    user: Annotated[str, InjectedToolArg]
+    number: int = 1
+
+
+SECRETIVE = {
+    "signature": lambda: tool(secretive),
+    "class": Secretive,
+    "model": lambda: tool("secretive", args_schema=Given, description="Say.")(
+        lambda text, user, number: f"{text} {len(user)}"
+    ),
+    "old-model": lambda: tool("secretive", args_schema=OldGiven, description="Say.")(
+        lambda text, user, number: f"{text} {len(user)}"
+    ),
+    "beside-json": lambda: tool(args_schema=Text.model_json_schema())(secretive),
+    "beside-model": lambda: tool(args_schema=Text)(secretive),
+}
+
+
+@every_colour
+@pytest.mark.parametrize("kind", SECRETIVE)
+def test_no_observer_gets_it(colour: Any, kind: str):
+    made = SECRETIVE[kind]()
+    chain = made | (lambda answer: answer)
+    given = {"text": "hi", "user": "topsecret"}
+    call = {"type": "tool_call", "id": "1", "name": made.name, "args": given}
+
+    def body(doors: Any) -> None:
+        for asked in (given, call):
+            recorder, kept = Recorder(), Kept()
+            config = {"callbacks": [recorder, kept]}
+            answer = doors.invoke(made, asked, config)
+            assert "hi 9" in str(answer)
+            told = [*recorder.events, *kept.told, *events_of(doors, made, asked, config)]
+            own = [e for e in recorder.events if isinstance(e, (RunStarted, RunEnded))]
+            assert own
+            assert all("hi" in str(e.input) for e in own)
+            assert "topsecret" not in repr(told)
+            assert "topsecret" not in "".join(map(to_json, recorder.events))
+            assert given["user"] == "topsecret"  # the caller's own dict is as it was
+        inside = [e for e in events_of(doors, chain, call, {}) if "tool" in str(e)]
+        shown = [e for e in inside if isinstance(e, dict) and e["name"] == made.name]
+        assert shown
+        assert "topsecret" not in repr(shown)
+
+    colour.run(body)
+
+
+@every_colour
+@pytest.mark.parametrize("kind", ["signature", "class", "model", "old-model"])
+def test_no_error_quotes_it(colour: Any, kind: str):
+    made = SECRETIVE[kind]()
+
+    def body(doors: Any) -> None:
+        for wrong in ({"user": "topsecret"}, {"text": [], "number": "x", "user": "topsecret"}):
+            kept, recorder = Kept(), Recorder()
+            with pytest.raises((ValidationError, v1.ValidationError)) as caught:
+                doors.invoke(made, wrong, {"callbacks": [kept, recorder]})
+            error: Any = caught.value
+            assert "text" in str(error)
+            assert "argument 'text'" in error.__notes__[0]
+            assert "topsecret" not in repr([str(error), repr(error), kept.told, recorder.events])
+            assert error.__context__ is None or error.__suppress_context__
+        with pytest.raises((ValidationError, v1.ValidationError)) as caught:
+            doors.invoke(made, {"text": "a", "user": ["topsecret"]})
+        error = caught.value
+        assert "argument 'user' (injected, not shown) is wrong" in error.__notes__[0]
+        assert "topsecret" not in repr([str(error), error.errors(), error.__notes__])
+        with pytest.raises((ValidationError, v1.ValidationError)) as caught:
+            doors.invoke(made, {"text": "a"})
+        assert "'user' is missing (it is injected: whoever calls" in caught.value.__notes__[0]
+
+    colour.run(body)
+
+
+def test_other_errors_are_pydantics_own():
+    with pytest.raises(ValidationError) as caught:
+        tool(secretive).invoke({"text": [1], "user": "topsecret", "number": "x"})
+    assert [(each["type"], each["loc"], each["input"]) for each in caught.value.errors()] == [
+        ("string_type", ("text",), [1]),
+        ("int_parsing", ("number",), "x"),
+    ]
+    assert caught.value.title == "secretive"
+
+
+def test_no_converter_and_no_text_shows_it():
+    for make in SECRETIVE.values():
+        made = make()
+        shown = [
+            convert_to_openai_tool(made),
+            render_text_description([made]),
+            render_text_description_and_args([made]),
+            made.args,
+        ]
+        assert "user" not in repr(shown)
+    assert "user" not in repr(convert_to_openai_tool(secretive))
+
+
+@tool
+def look(
+    query: str,
+    state: Annotated[dict[str, Any], InjectedState("messages")],
+    user: Annotated[str, lc_tools.InjectedToolArg],
+    call: Annotated[str, lc_tools.InjectedToolCallId],
+) -> str:
+    """Look."""
+    return f"{query} {state['a']} {user} {call}"
+
+
+@tool
+def look_about(query: str, runtime: ToolRuntime) -> str:
+    """Look."""
+    return query
+
+
+def test_langchains_own_marks_hide_an_argument_too():
+    assert list(look.args) == ["query"]
+    given = {"query": "q", "state": {"a": 1}, "user": "Ada"}
+    call = {"type": "tool_call", "id": "c1", "name": "look", "args": given}
+    assert look.invoke(call).content == "q 1 Ada c1"
+    with pytest.raises(ValidationError) as caught:
+        look.invoke({**call, "args": {"query": "q"}})
+    assert "argument 'state' is missing (it is injected: whoever" in caught.value.__notes__[0]
+    assert list(look_about.args) == ["query"]
+    told = convert_to_openai_tool(look_about)["function"]["parameters"]
+    assert told["required"] == ["query"]

@@ -24,47 +24,19 @@ from concurrent.futures import Future
 from inspect import getattr_static, isawaitable, iscoroutinefunction, signature
 from operator import attrgetter
 from types import MethodType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 from uuid import UUID
 
 from .._threads import submit
-from ..events import (
-    EVENTS,
-    CustomEvent,
-    Event,
-    RunCancelled,
-    RunChunk,
-    RunEnded,
-    RunFailed,
-    RunInfo,
-    RunRetried,
-    RunStarted,
-    Takes,
-)
+from ..events import EVENTS, Event, RunChunk, RunInfo, RunStarted, Takes
 from ..messages import BaseMessageChunk
-from ..messages.tool_calls import split_call
 from ..outputs import ChatGenerationChunk
-from .arguments import (
-    error_of,
-    extras,
-    facts,
-    given_of,
-    kind_of,
-    messages_of,
-    name_card,
-    prompts_of,
-    result_of,
-    retry_state,
-    text_of,
-    token_of,
-    transcript,
-)
+from .arguments import facts, token_of
 from .described import info_of
+from .rows import CHAT_AS_LLM, ROWS, Call, Kinds, chat_as_llm_start
 
 __all__ = ["HOOKS", "AsyncCallbackHandler", "BaseCallbackHandler", "await_event",
            "finish_in_thread", "quiet"]  # fmt: skip
-
-Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def quiet(function: Callable[..., Any]) -> Any:
@@ -73,140 +45,7 @@ def quiet(function: Callable[..., Any]) -> Any:
     return function
 
 
-# ------------------------------------------------------------------ from an event to a call
-
-
-def _started(event: Any, **more: Any) -> dict[str, Any]:
-    run = event.run
-    told = {**facts(run), "metadata": run.metadata, "name": run.name}
-    return {**told, **more, **extras(run)}
-
-
-def _chat_start(event: RunStarted) -> Call:
-    return (name_card(event.run), messages_of(event.input)), _started(event)
-
-
-def _chat_as_llm_start(event: RunStarted) -> Call:
-    return (name_card(event.run), transcript(event.input)), _started(event)
-
-
-def _llm_start(event: RunStarted) -> Call:
-    return (name_card(event.run), prompts_of(event.input)), _started(event)
-
-
-def _chain_start(event: RunStarted) -> Call:
-    # an input that streams is not there yet: on_chain_end has it
-    inputs = event.input if event.known else {"input": ""}
-    card = getattr(getattr(event.run, "node", None), "card", None)  # of a run opened by hand
-    return (card, inputs), _started(event, run_type=event.run.run_type)
-
-
-def _tool_start(event: RunStarted) -> Call:
-    given, call_id = split_call(event.input)
-    inputs = given if isinstance(given, dict) else None
-    more = {"inputs": inputs, "tool_call_id": call_id}
-    return (name_card(event.run), text_of(given)), _started(event, **more)
-
-
-def _retriever_start(event: RunStarted) -> Call:
-    return (name_card(event.run), event.input), _started(event)
-
-
-def _token(event: RunChunk) -> Call | None:
-    told = None if event.whole else token_of(event.chunk)
-    return None if told is None else ((told[0],), {**facts(event.run), "chunk": told[1]})
-
-
-def _llm_end(event: RunEnded) -> Call:
-    return (result_of(event.output, given_of(event.run)),), facts(event.run)
-
-
-def _chain_end(event: RunEnded) -> Call:
-    return (event.output,), {**facts(event.run), "inputs": event.input}
-
-
-def _value_end(event: RunEnded) -> Call:
-    return (event.output,), facts(event.run)
-
-
-def _stopped(event: RunFailed | RunCancelled) -> Call:
-    return (error_of(event),), facts(event.run)
-
-
-def _llm_stopped(event: RunFailed | RunCancelled) -> Call:
-    return (error_of(event),), {
-        **facts(event.run),
-        "response": result_of(event.partial, given_of(event.run)),
-    }
-
-
-def _retried(event: RunRetried) -> Call:
-    return (retry_state(event),), facts(event.run)
-
-
-def _custom(event: CustomEvent) -> Call:
-    told = facts(event.run)
-    rest = {"run_id": told["run_id"], "tags": told["tags"], "metadata": event.run.metadata}
-    return (event.label, event.data), rest
-
-
-class _Row(NamedTuple):
-    """Which hook an event of a kind of run goes to, what makes it deaf, what makes its call."""
-
-    hook: str
-    ignore: str | None  # None where the class has not overridden it
-    build: Callable[[Any], Call | None]
-
-    def seen_by(self, cls: type) -> _Row:
-        same = getattr(cls, self.ignore or "") is getattr(BaseCallbackHandler, self.ignore or "")
-        return self._replace(ignore=None) if same else self
-
-
-class _Kinds(dict[str, "_Row | None"]):
-    """Rows by run type; a type that is asked for the first time gets the row of its family."""
-
-    def __missing__(self, run_type: str) -> _Row | None:
-        row = self[run_type] = self.get(kind_of(run_type))
-        return row
-
-
-_Rows = dict[type, _Kinds]
-
-_STOPPED = {
-    "chat_model": _Row("on_llm_error", "ignore_llm", _llm_stopped),
-    "llm": _Row("on_llm_error", "ignore_llm", _llm_stopped),
-    "chain": _Row("on_chain_error", "ignore_chain", _stopped),
-    "tool": _Row("on_tool_error", "ignore_agent", _stopped),
-    "retriever": _Row("on_retriever_error", "ignore_retriever", _stopped),
-}
-_ROWS: dict[type, dict[str, _Row]] = {
-    RunStarted: {
-        "chat_model": _Row("on_chat_model_start", "ignore_chat_model", _chat_start),
-        "llm": _Row("on_llm_start", "ignore_llm", _llm_start),
-        "chain": _Row("on_chain_start", "ignore_chain", _chain_start),
-        "tool": _Row("on_tool_start", "ignore_agent", _tool_start),
-        "retriever": _Row("on_retriever_start", "ignore_retriever", _retriever_start),
-    },
-    RunChunk: {
-        "chat_model": _Row("on_llm_new_token", "ignore_llm", _token),
-        "llm": _Row("on_llm_new_token", "ignore_llm", _token),
-    },
-    RunEnded: {
-        "chat_model": _Row("on_llm_end", "ignore_llm", _llm_end),
-        "llm": _Row("on_llm_end", "ignore_llm", _llm_end),
-        "chain": _Row("on_chain_end", "ignore_chain", _chain_end),
-        "tool": _Row("on_tool_end", "ignore_agent", _value_end),
-        "retriever": _Row("on_retriever_end", "ignore_retriever", _value_end),
-    },
-    RunFailed: _STOPPED,
-    RunCancelled: _STOPPED,
-    CustomEvent: {
-        kind: _Row("on_custom_event", "ignore_custom_event", _custom)
-        for kind in ("chat_model", "llm", "chain", "tool", "retriever")
-    },
-}
-_ROWS[RunRetried] = {kind: _Row("on_retry", "ignore_retry", _retried) for kind in _ROWS[RunStarted]}
-_CHAT_AS_LLM = _Row("on_llm_start", "ignore_llm", _chat_as_llm_start)
+_Rows = dict[type, Kinds]
 
 
 def _heard(handler: Any) -> tuple[_Rows, bool]:
@@ -219,10 +58,16 @@ def _heard(handler: Any) -> tuple[_Rows, bool]:
         return getattr(getattr(handler, name), "_does_nothing", None) is not True
 
     rows: _Rows = {}
-    for event, by_kind in _ROWS.items():
-        own = _Kinds({k: row.seen_by(cls) for k, row in by_kind.items() if has(row.hook)})
+    for event, by_kind in ROWS.items():
+        own = Kinds(
+            {
+                kind: row.seen_by(cls, BaseCallbackHandler)
+                for kind, row in by_kind.items()
+                if has(row.hook)
+            }
+        )
         if event is RunStarted and "chat_model" not in own and has("on_llm_start"):
-            own["chat_model"] = _CHAT_AS_LLM.seen_by(cls)
+            own["chat_model"] = CHAT_AS_LLM.seen_by(cls, BaseCallbackHandler)
         if own:
             rows[event] = own
     used = {row.hook for own in rows.values() for row in own.values() if row is not None}
@@ -476,7 +321,7 @@ class BaseCallbackHandler:
     def _as_llm_start(self, event: RunStarted) -> Any:
         if self.ignore_llm:
             return None
-        args, kwargs = _chat_as_llm_start(event)
+        args, kwargs = chat_as_llm_start(event)
         return self.on_llm_start(*args, **kwargs)
 
     # ------------------------------------------------------------- models
@@ -534,6 +379,12 @@ class BaseCallbackHandler:
         """A tool failed or was left."""
 
     @quiet
+    def on_tool_progress(
+        self, value: Any, *, run_id: UUID, tool_call_id: str | None = None, **kwargs: Any
+    ) -> Any:
+        """A tool that is a generator function has yielded `value` on its way to its result."""
+
+    @quiet
     def on_agent_action(self, action: Any, **kwargs: Any) -> Any:
         """An agent decided what to do. For those who call it: no event leads here."""
 
@@ -583,7 +434,7 @@ HOOKS = tuple(name for name in vars(BaseCallbackHandler) if name.startswith("on_
 
 _HOOK_NAMES = frozenset(HOOKS)
 _LOOKS = attrgetter(
-    *sorted({name for own in _ROWS.values() for row in own.values() for name in row[:2] if name})
+    *sorted({name for own in ROWS.values() for row in own.values() for name in row[:2] if name})
 )
 
 BaseCallbackHandler._learn_hooks()

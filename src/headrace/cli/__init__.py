@@ -1,4 +1,5 @@
-"""The command `headrace`: stream a runnable, explain or draw one, fetch the embedded weights.
+"""The command `headrace`: stream a runnable, explain or draw one, fetch the embedded weights; index
+files, and answer questions about them.
 
 Standard output carries what was asked for and nothing else; everything about it (times, progress,
 errors) goes to standard error, so that a pipe gets the text only. Exit codes:

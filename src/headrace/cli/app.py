@@ -67,6 +67,14 @@ class Format(Enum):
     JSON = "json"
 
 
+class Clean(Enum):
+    """Which passages `headrace index` deletes."""
+
+    FULL = "full"
+    INCREMENTAL = "incremental"
+    NONE = "none"
+
+
 app = typer.Typer(
     help="LLM applications in which everything streams.",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -266,6 +274,83 @@ def _graph(
     from .graphing import draw
 
     return partial(draw, target, format=format and format.value, output=output)
+
+
+@app.command("index")
+def _index(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A file or a folder.")],
+    store: Annotated[
+        str, typer.Option("--store", "-s", metavar="DIR", help="The folder of the store.")
+    ],
+    glob: Annotated[
+        _Words,
+        typer.Option("--glob", metavar="GLOB", help="Only files like `*.md`; may be repeated."),
+    ] = None,
+    chunk_size: Annotated[
+        int | None,
+        typer.Option("--chunk-size", metavar="N", help="Characters of a passage, at most."),
+    ] = None,
+    clean: Annotated[
+        Clean,
+        typer.Option(
+            "--clean", help="Delete passages of changed and gone files, only of changed, or none."
+        ),
+    ] = Clean.FULL,
+    debug: _Debug = False,
+) -> Job:
+    """Index the files under a PATH, so that `headrace ask` can answer questions about them.
+
+    DIR is made if it is not there. Run it again when files have changed: only passages that are new
+    are embedded, and those that are gone are deleted. If it is interrupted, DIR is as it was.
+
+    Needs `pip install "headrace[faiss,local-embeddings]"`; nothing is sent anywhere.
+
+        headrace index docs --store docs.store
+
+        headrace index . --store my.store --glob "*.py" --glob "*.md"
+    """
+    from .indexing import index_files
+
+    return partial(
+        index_files, path, store=store, globs=glob or (), chunk_size=chunk_size, clean=clean.value
+    )
+
+
+@app.command("ask", context_settings={"allow_extra_args": True})
+def _ask(
+    context: typer.Context,
+    store: Annotated[
+        str | None, typer.Argument(metavar="DIR", help="What `headrace index` made.")
+    ] = None,
+    question: Annotated[
+        str | None, typer.Argument(metavar="QUESTION", help="Text, or `-` for standard input.")
+    ] = None,
+    k: Annotated[int, typer.Option("--k", "-k", metavar="N", help="Passages to find.")] = 4,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="MODEL", help="`provider:model`; by default the embedded one."
+        ),
+    ] = None,
+    json: Annotated[
+        bool,
+        typer.Option("--json", help="One line of JSON for each passage and piece of the answer."),
+    ] = False,
+    debug: _Debug = False,
+) -> Job:
+    """Answer a QUESTION from what was indexed, token by token, and show the passages found.
+
+    The embedded model is small and often wrong: believe the passages, or name another model. Then
+    question and passages are sent to its provider.
+
+        headrace ask docs.store "how do I cancel a stream?"
+
+        headrace ask docs.store "how do I cancel a stream?" --model openai:gpt-4o-mini
+    """
+    from .asking import ask
+
+    words = [word for word in (store, question) if word is not None] + context.args
+    return partial(ask, words, k=k, as_json=json, model=model)
 
 
 @app.command("pull")

@@ -29,6 +29,7 @@ from headrace.events import (
     RunRetried,
     RunStarted,
     StreamReset,
+    ToolProgress,
 )
 
 from .event_text import Said, brief, message_of, took
@@ -45,7 +46,7 @@ _RIVAL = ("race:", "hedge")  # with these begins what a race and a hedge call th
 
 
 class State(Enum):
-    """How it stands with a run. TOLD is none: the row of custom events."""
+    """How it stands with a run. TOLD is none: the row of custom events, or of progress."""
 
     RUNNING = "running"
     DONE = "done"
@@ -56,7 +57,7 @@ class State(Enum):
 
 
 class Row:
-    """One run, or the custom events of one name under one run."""
+    """One run, or the custom events of one name under one run, or a tool's progress."""
 
     __slots__ = (
         *("begin", "children", "end", "error", "input", "key", "name", "note", "parent"),
@@ -216,18 +217,24 @@ class Tree:
         row.tried, row.end = event.error, event.time
 
     def _custom(self, event: CustomEvent) -> tuple[Row, ...]:
+        return self._report(event, event.label, event.data)
+
+    def _progress(self, event: ToolProgress) -> tuple[Row, ...]:
+        return self._report(event, "progress", event.value)
+
+    def _report(self, event: Event, label: str, data: Any) -> tuple[Row, ...]:
         ids = (event.run.id, *reversed(event.run.parent_ids))
         parent = next((self._rows[id] for id in ids if id in self._rows), None)
-        row = self._told.get((parent, event.label))
+        row = self._told.get((parent, label))
         if row is None:
-            row = Row(event.label, f"{event.path}/{event.label}", parent, event.time)
+            row = Row(label, f"{event.path}/{label}", parent, event.time)
             row.state = State.TOLD
             row.place = (*self._placed(event.run), (1, self.count))
-            self._told[parent, event.label] = row
+            self._told[parent, label] = row
             self._hang(row)
         row.times += 1
         row.note = f"×{row.times}" if row.times > 1 else ""
-        row.input, row.end = brief(event.data), event.time
+        row.input, row.end = brief(data), event.time
         return (row,)
 
     # ------------------------------------------------------------- how rows hang
@@ -331,4 +338,5 @@ _HOW: dict[type[Event], Callable[[Tree, Any], tuple[Row, ...]]] = {
     RunRetried: Tree._retried,
     StreamReset: Tree._reset,
     CustomEvent: Tree._custom,
+    ToolProgress: Tree._progress,
 }

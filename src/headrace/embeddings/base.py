@@ -7,10 +7,12 @@ may treat queries and documents differently.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
+from headrace.errors import ConfigError
 from headrace.runnables.configs import run_in_executor
 
-__all__ = ["Embeddings"]
+__all__ = ["Embeddings", "checked_model"]
 
 
 class Embeddings(ABC):
@@ -31,3 +33,19 @@ class Embeddings(ABC):
     async def aembed_query(self, text: str) -> list[float]:
         """`embed_query` without blocking the event loop: in a worker thread, unless written."""
         return await run_in_executor(None, self.embed_query, text)
+
+
+def checked_model(given: Any, owner: str) -> Embeddings:
+    """What can embed: an `Embeddings`, or another library's object with its methods.
+
+    Raises:
+        ConfigError: it is something else, or the class of a model in place of a model.
+    """
+    methods = ("embed_documents", "embed_query")
+    if not isinstance(given, type) and all(callable(getattr(given, m, None)) for m in methods):
+        model: Embeddings = given
+        return model
+    raise ConfigError(
+        f"The embedding model of {owner} is {given!r:.200} ({type(given).__name__}): give an "
+        "instance of Embeddings, e.g. LocalEmbeddings()."
+    )

@@ -12,12 +12,14 @@ import random
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from headrace.runnables._construction import Readable
+
 from .base import Embeddings
 
 __all__ = ["DeterministicFakeEmbedding", "FakeEmbeddings"]
 
 
-class _Fake(BaseModel, Embeddings):
+class _Fake(Readable, BaseModel, Embeddings):
     model_config = ConfigDict(extra="forbid")
 
     size: int = Field(ge=1)

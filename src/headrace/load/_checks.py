@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..actions import AgentAction, AgentActionMessageLog, AgentFinish, AgentStep
 from ..documents import Document
 from ..errors import InputError
 from ..messages import BaseMessage
@@ -46,6 +47,17 @@ _FIELDS: Mapping[type, Mapping[str, Callable[[Any], bool]]] = {
     LLMResult: {"generations": _lists, "llm_output": _optional(dict)},
     StringPromptValue: {"text": lambda value: isinstance(value, str)},
     ChatPromptValue: {"messages": _all(BaseMessage)},
+    AgentAction: {
+        "tool": lambda value: isinstance(value, str),
+        "tool_input": lambda value: isinstance(value, (str, dict)),
+        "log": lambda value: isinstance(value, str),
+    },
+    AgentActionMessageLog: {"message_log": _all(BaseMessage)},
+    AgentStep: {"action": lambda value: isinstance(value, AgentAction)},
+    AgentFinish: {
+        "return_values": lambda value: isinstance(value, dict),
+        "log": lambda value: isinstance(value, str),
+    },
     BaseMessage: {
         "content": lambda value: as_content(value, "A message that was read") is not None,
         "id": _optional(str),

@@ -26,7 +26,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from .. import messages, outputs, prompt_values
+from .. import actions, messages, outputs, prompt_values
 from ..documents import Document
 from ..errors import InputError
 from ..events import Reset
@@ -56,6 +56,7 @@ MESSAGES: Mapping[str, Any] = {
 VALUES: Mapping[str, Any] = {
     **_own(outputs, Value),
     **_own(prompt_values, Value),
+    **_own(actions, Value),
     "Document": Document,
     "Reset": Reset,
 }

@@ -48,6 +48,7 @@ class ChatLocal(Sampling, BaseChatModel):
     `bind_tools` describes the tools in the prompt and holds the answer to their schemas by grammar,
     so a call is always of a tool that there is, with arguments of the right form (unless
     `max_tokens` cuts it short); one call an answer, or up to 8 with `parallel_tool_calls=True`.
+    Behind a tool's result stands a line on how to answer, so that `create_agent` comes to its end.
 
     Args:
         temperature, seed, max_tokens, stop, response_format: see `Sampling`; for one call, give
@@ -152,9 +153,10 @@ class ChatLocal(Sampling, BaseChatModel):
         messages = self._messages_in(messages)
         if self.custom_get_token_ids is not None or not messages:
             return super().get_num_tokens_from_messages(messages, tools)
-        said = spelt_out(messages)
         if tools:
-            said = Tooling(described_tools(tools), "auto", False).told(said)
+            said = Tooling(described_tools(tools), "auto", False).told(messages)
+        else:
+            said = spelt_out(messages)
         asked = [(one["role"], one["content"]) for one in as_request_messages(said)]
         return len(self._vocabulary().conversation(asked))
 
@@ -175,9 +177,9 @@ class ChatLocal(Sampling, BaseChatModel):
         parameters = self._for_call(stop, given)
         if "response_format" in parameters:
             parameters["response_format"] = for_llama(parameters["response_format"])
-        messages = spelt_out(messages)
         if tooling is None:
-            return {"messages": as_request_messages(messages), **parameters}, ChunkReader()
+            told = as_request_messages(spelt_out(messages))
+            return {"messages": told, **parameters}, ChunkReader()
         told = as_request_messages(tooling.told(messages))
         held = {**parameters, "response_format": for_llama(tooling.response_format)}
         return {"messages": told, **held}, ChunkReader(AnswerReader())

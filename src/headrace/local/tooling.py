@@ -5,7 +5,7 @@ JSON schema of the answers that are possible (`tool_answers` says which) is enfo
 
     tooling_of(kwargs)         -> a `Tooling`, or None; takes what `bind_tools` bound out of kwargs
     tooling.response_format    the schema, for the request
-    tooling.told(messages)     the conversation with the tools described in it
+    tooling.told(messages)     the conversation, spelt out, with the tools described in it
     spelt_out(messages)        a conversation with calls and results as text, which any model reads
 """
 
@@ -25,6 +25,7 @@ MOST_CALLS: Final = 8  # in one answer; a small model would go on for ever
 _NOTHING: Final[dict[str, Any]] = {
     "type": "object", "properties": {}, "additionalProperties": False
 }  # fmt: skip
+_ENOUGH: Final = 'If this is enough to answer, write {"answer": the text}.'
 _REFERRED: Final = ("$defs", "definitions")
 
 
@@ -55,8 +56,15 @@ class Tooling:
             schema = {**schema, "$defs": definitions}
         return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
-    def told(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-        """The conversation, its first system message (or a new one) describing the tools."""
+    def told(self, conversation: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """The conversation spelt out, its first system message (or a new one) describing the tools.
+
+        Behind the last result stands how to answer: a small model that has just called a tool
+        would make the same call again, and again.
+        """
+        messages = spelt_out(conversation)
+        if messages and self._choice == "auto" and isinstance(conversation[-1], ToolMessage):
+            messages[-1] = HumanMessage(f"{messages[-1].text}\n{_ENOUGH}")
         lines = [
             "You have these tools:",
             *(json.dumps(each, ensure_ascii=False) for each in self._callable()),

@@ -25,15 +25,16 @@ the conventions have no name for stands under `headrace.`:
   for metadata that is a text, a number or a bool;
 - span events `headrace.first_chunk` (of models and of outermost runs, with the attribute
   `gen_ai.response.time_to_first_chunk`, which a model's span has itself, too), `headrace.retry`
-  (`headrace.retry.attempt`, `.delay` in seconds, `error.type`) and `headrace.custom`
-  (`headrace.custom.name`);
+  (`headrace.retry.attempt`, `.delay` in seconds, `error.type`), `headrace.custom`
+  (`headrace.custom.name`) and `headrace.progress` (of tools: `gen_ai.tool.call.id`, if any);
 - a race and a hedge have `headrace.winner`, the last part of the winner's path;
 - a run that was cancelled or left has `headrace.cancelled` = true and no status: nothing failed.
 
 A run that failed has the status ERROR and `error.type`. **What was said stays out** unless
 `content=True`: messages (`gen_ai.input.messages`, `gen_ai.output.messages`, as JSON), arguments and
 results of tools, queries and documents, inputs and outputs of other runs (`headrace.input`,
-`headrace.output`), data of custom events, and the texts of errors, which often quote them.
+`headrace.output`), data of custom events and of progress, and the texts of errors, which often
+quote them.
 
 Metrics, of models: `gen_ai.client.operation.duration`, `gen_ai.client.token.usage`,
 `gen_ai.client.operation.time_to_first_chunk`.

@@ -38,6 +38,7 @@ from ..events import (
     RunWon,
     StreamReset,
     Takes,
+    ToolProgress,
 )
 from ..run import observed
 from .attributes import MODELS, answer, error_type, operation_of, request, utf8
@@ -232,6 +233,12 @@ class OpenTelemetryHandler:
             told["headrace.custom.data"] = as_json(event.data)
         live.span.add_event("headrace.custom", told)
 
+    def _progress(self, event: ToolProgress, live: _Live) -> None:
+        told = {} if event.tool_call_id is None else {"gen_ai.tool.call.id": event.tool_call_id}
+        if self._content:
+            told["headrace.progress.value"] = as_json(event.value)
+        live.span.add_event("headrace.progress", told)
+
     # ------------------------------------------------------------- it ends
 
     def _ended(self, event: RunEnded, live: _Live) -> None:
@@ -292,6 +299,7 @@ _FEEDS: dict[type, Callable[[OpenTelemetryHandler, Any, Any], None]] = {
     StreamReset: OpenTelemetryHandler._reset,
     RunWon: OpenTelemetryHandler._won,
     CustomEvent: OpenTelemetryHandler._custom,
+    ToolProgress: OpenTelemetryHandler._progress,
 }
 _WITHOUT_CHUNKS = _FEEDS.keys() - {RunChunk}
 

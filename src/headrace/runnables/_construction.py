@@ -7,11 +7,11 @@ here loads pydantic before something has failed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from inspect import Parameter, Signature, signature
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-__all__ = ["SIGNATURE", "nearest", "readable"]
+__all__ = ["SIGNATURE", "Readable", "nearest", "readable"]
 
 _ALIKE: Final = 0.6  # of difflib's ratio
 _OWN: Final = "Value error, "  # what pydantic writes before a validator's own sentence
@@ -25,7 +25,7 @@ def nearest(name: str, known: Iterable[str], alike: float = _ALIKE) -> str | Non
 
 
 def readable(error: Any, cls: Any) -> Any:
-    """The same of pydantic's errors, with sentences and without addresses.
+    """The same of pydantic's errors, with sentences and without addresses; others as they are.
 
     It is pydantic's `ValidationError` again, which can have no subclass: the places, types and
     inputs are the ones that `error.errors()` had. An unknown name is told with those that there
@@ -33,8 +33,11 @@ def readable(error: Any, cls: Any) -> Any:
     """
     from pydantic_core import PydanticCustomError, ValidationError
 
+    if not isinstance(error, ValidationError):
+        return error
     lines: list[Any] = []
-    for each in error.errors(include_url=False):
+    faults: list[Any] = error.errors(include_url=False)
+    for each in faults:
         told: Any = _told(each, cls)
         kind = PydanticCustomError(each["type"], told, each.get("ctx"))
         lines.append({"type": kind, "loc": each["loc"], "input": each["input"]})
@@ -83,3 +86,23 @@ def _parameter(name: str, field: Any) -> Parameter:
 
 
 SIGNATURE: Final = _Signature()
+
+
+class Readable:
+    """Of pydantic components, before `BaseModel` in the class line: what is wrong when one is made
+    is said in sentences."""
+
+    __slots__ = ()
+
+    # Of names that are no settings, and that people give: what to write instead.
+    _advice: ClassVar[Mapping[str, str]] = {}
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, /, **data: Any) -> None:
+            try:
+                super().__init__(**data)
+            except ValueError as error:
+                raise readable(error, type(self)) from error.__cause__
+
+        __init__.__pydantic_base_init__ = True  # as BaseModel's: validation need not call it

@@ -8,22 +8,21 @@ but those that are used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
 from ..config import check_handlers
-from ._construction import SIGNATURE, readable
+from ._construction import SIGNATURE, Readable
 from ._repr import called
 from .base import Input, Output, Runnable
 
 __all__ = ["RunnableSerializable"]
 
 
-class RunnableSerializable(BaseModel, Runnable[Input, Output]):
+class RunnableSerializable(Readable, BaseModel, Runnable[Input, Output]):
     """Base of configurable components.
 
     Args:
@@ -34,9 +33,6 @@ class RunnableSerializable(BaseModel, Runnable[Input, Output]):
     model_config: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), defer_build=True
     )
-
-    # Of names that are no settings, and that people give: what to write instead.
-    _advice: ClassVar[Mapping[str, str]] = {}
 
     name: str | None = None
     callbacks: Any = Field(default=None, exclude=True, repr=False)
@@ -57,17 +53,6 @@ class RunnableSerializable(BaseModel, Runnable[Input, Output]):
             cls.__signature__ = SIGNATURE  # until pydantic has built the class, and its own
 
     if not TYPE_CHECKING:
-
-        def __init__(self, /, **data: Any) -> None:
-            try:
-                super().__init__(**data)
-            except ValidationError as error:
-                wrong = readable(error, type(self))
-            else:
-                return
-            raise wrong from None
-
-        __init__.__pydantic_base_init__ = True  # as BaseModel's: validation need not call it
 
         def __class_getitem__(cls, types: Any) -> GenericAlias:
             """`Base[A, B]` for a class line, without the model that pydantic would build for it:

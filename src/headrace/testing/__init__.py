@@ -11,9 +11,10 @@ from headrace.errors import MissingExtraError
 
 try:
     from .chat_models import ChatModelConformance
+    from .vector_stores import VectorStoreConformance
 except ModuleNotFoundError as error:
     if error.name != "pytest":
         raise
     raise MissingExtraError("pytest", purpose="headrace.testing") from error
 
-__all__ = ["ChatModelConformance"]
+__all__ = ["ChatModelConformance", "VectorStoreConformance"]

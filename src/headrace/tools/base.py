@@ -14,36 +14,45 @@
 | a tool call, `{"type": "tool_call", "id", "name", "args"}` | a `ToolMessage` with that id |
 
 Arguments are checked before the body runs. A tool gives its result at once: `stream` yields one
-chunk, `explain()` shows a barrier. What the body invokes is a child of the tool's run.
+chunk, `explain()` shows a barrier. What the body invokes is a child of the tool's run. A body that
+is a generator function reports: each `yield` is a `ToolProgress` event; see `progress.py`, which
+also has the door for agents, `reporting()`.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import aclosing, closing
 from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr
 
+from .._awaited import settle
 from .._bridge import call_in_thread
-from ..callbacks.arguments import facts
 from ..callbacks.run_managers import CallbackManagerForToolRun
-from ..config import RunnableConfig, merge_configs
+from ..config import RunnableConfig
 from ..errors import ConfigError, InputError
-from ..messages import ToolMessage
-from ..messages.tool import ToolOutputMixin
-from ..messages.tool_calls import split_call
+from ..events import ToolProgress
 from ..run import Run
 from ..runnables import schema
 from ..runnables._doors import no_sync_body
 from ..runnables.serializable import RunnableSerializable
 from ..shapes import Barrier, Kwargs
-from .errors import SchemaAnnotationError, ToolArgumentsError, ToolException, is_about_arguments
+from .answers import Answer, as_call, asked, config_of, formatted, items, without
+from .errors import (
+    SchemaAnnotationError,
+    ToolArgumentsError,
+    ToolException,
+    ToolSchemaError,
+    is_about_arguments,
+)
 from .injected import InjectedToolCallId
+from .progress import Progress, Reporting, Work, carry
 from .schema import (
+    FILLED,
     Body,
     arguments_of,
     checked_schema,
@@ -57,14 +66,6 @@ __all__ = ["BaseTool", "ToolInput", "ToolRunManager"]
 
 ToolInput: TypeAlias = str | dict[str, Any]
 """A tool call is a dict, too; see the head of this file."""
-
-_BLOCKS = frozenset(
-    {"text", "image_url", "image", "json", "search_result", "custom_tool_call_output", "document",
-     "file"}
-)  # fmt: skip
-"""The types of content blocks that a message may hold as they are."""
-
-_Answer = tuple[Any, Any, Literal["success", "error"]]  # content, artifact, status
 
 
 class ToolRunManager(CallbackManagerForToolRun):
@@ -88,7 +89,8 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
     """Base of tools, which write `_run`, `_arun` or both. Without `_arun`, `_run` is called in a
     worker thread in async runs; without `_run`, sync calls raise AsyncOnlyError.
 
-    Both may have parameters that the run fills in and that are no arguments of the tool:
+    Either may be a generator function (`_arun` an async one), whose yields are progress. Both may
+    have parameters that the run fills in and that are no arguments of the tool:
     `run_manager`, `callbacks`, and one annotated as `RunnableConfig`.
 
     Args:
@@ -104,6 +106,10 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         response_format: "content": the body returns what the model reads; "content_and_artifact":
             a pair of that and of what is for the program.
         extras: settings for providers, e.g. `{"cache_control": {…}}`.
+        timeout: seconds that the body may take, its progress and whoever holds it up by reading
+            that slowly included. Then it is closed (async code is cancelled; sync code, which runs
+            in a worker thread, is broken off where it waits for what can be, as `with_timeout`
+            says) and `ToolTimeout` raised, which is a ToolException as well.
     """
 
     _run_type: ClassVar[str] = "tool"
@@ -122,10 +128,13 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
     handle_validation_error: bool | str | Callable[[Any], Any] | None = False
     response_format: Literal["content", "content_and_artifact"] = "content"
     extras: dict[str, Any] | None = None
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     # models made when first asked for, each behind what it was made of
     _shown_schema: Any = PrivateAttr(default=None)
     _inferred: Any = PrivateAttr(default=None)
+    _kept_back: tuple[Any, frozenset[str] | None] = PrivateAttr(default=(None, None))
+    _for_ids: tuple[Any, frozenset[str]] = PrivateAttr(default=(None, frozenset()))
 
     def __init__(self, **kwargs: Any) -> None:
         checked_schema(kwargs.get("args_schema"))
@@ -217,8 +226,9 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         if is_of_signature(fields.get("args_schema")):
             given = fields["args_schema"]
             fields["args_schema"] = _Again(given.__name__, given.__of_signature__)
-        forgotten = {"_shown_schema": None, "_inferred": None}
-        return {**state, "__dict__": fields, "__pydantic_private__": {**private, **forgotten}}
+        forgotten = {"_shown_schema": None, "_inferred": None, "_kept_back": (None, None)}
+        private = {**private, **forgotten, "_for_ids": (None, frozenset())}
+        return {**state, "__dict__": fields, "__pydantic_private__": private}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)
@@ -237,18 +247,40 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
             body = self._read[name] = Body(getattr(self, name))
         return body
 
-    def _target(self, colour: Literal["sync", "async"]) -> tuple[Callable[..., Any], Body, bool]:
-        """What to call in a run of that colour, taken apart, and whether to await it."""
+    def _target(self, colour: Literal["sync", "async"]) -> tuple[Callable[..., Any], Body]:
+        """What to call in a run of that colour, taken apart."""
         if colour == "async" and "_arun" in self._written:
-            return self._arun, self._body("_arun"), True
-        return self._run, self._body("_run"), False
+            return self._arun, self._body("_arun")
+        return self._run, self._body("_run")
+
+    def _bodies(self) -> list[Body]:
+        """The bodies there are."""
+        return [self._body(name) for name in sorted(self._written)]
+
+    def _hidden(self) -> frozenset[str]:
+        """The arguments that are no observer's business: those that no model gives."""
+        given, found = self._kept_back
+        if found is None or given is not self.args_schema:
+            given, bodies = self.args_schema, self._bodies()
+            own = frozenset(body.config for body in bodies if body.config is not None)
+            marked = frozenset().union(*(body.injected for body in bodies))
+            found = own | marked | injected_in(given) | {*FILLED}
+            self._kept_back = given, found
+        return found
+
+    def _shown_input(self, value: Any) -> Any:
+        """An input without what is injected, for events."""
+        try:
+            return without(self._hidden(), value)
+        except ToolSchemaError:  # the call says so itself
+            return value
 
     def _ready(self, given: Any, run: Run, function: Any, body: Body) -> Callable[[], Any]:
         """The call to make, arguments checked and filled in."""
         if self.args_schema is not None:
             values = arguments_of(self.name, given, self.args_schema, body.fields, body.injected)
             unsaid = body.injected.difference(values)
-            values = {**values, **{k: v for k, v in _items(given) if k in unsaid}}
+            values = {**values, **{k: v for k, v in items(given) if k in unsaid}}
         else:
             values = self._by_signature(given, body)
         args, kwargs = body.call(values)
@@ -256,7 +288,11 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
 
     def _with_call_id(self, given: Any, call_id: str | None, body: Body) -> Any:
         """The input, with the id of its call where the body wants it."""
-        wanted = body.call_ids | injected_in(self.args_schema, InjectedToolCallId)
+        of_schema = self._for_ids
+        if of_schema[0] is not self.args_schema:
+            fields = injected_in(self.args_schema, InjectedToolCallId)
+            of_schema = self._for_ids = self.args_schema, fields
+        wanted = body.call_ids | of_schema[1]
         if not wanted:
             return given
         if call_id is None:
@@ -274,9 +310,9 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         has room for it."""
         if isinstance(given, str) and body.starred == next(iter(body.fields), None):
             return {body.starred: [given]} if body.starred else {}
-        values = arguments_of(self.name, given, self._schema(), body.fields)
+        values = arguments_of(self.name, given, self._schema(), body.fields, body.injected)
         known = body.fields
-        more = {key: one for key, one in _items(given) if key not in known}
+        more = {key: one for key, one in items(given) if key not in known}
         if more and body.keywords is None:
             raise ToolArgumentsError(
                 f"Tool {self.name!r} has not run: it has no argument "
@@ -286,37 +322,96 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
             values[body.keywords] = {**(values.get(body.keywords) or {}), **more}
         return values
 
+    def _work(
+        self, colour: Literal["sync", "async"], given: Any, call: str | None, run: Run
+    ) -> Work:
+        """The call to make, and how."""
+        function, body = self._target(colour)
+        ready = self._ready(self._with_call_id(given, call, body), run, function, body)
+        return Work(self.name, ready, body.kind, run, self._limit())
+
+    def _limit(self) -> float | None:
+        """`timeout`, where it is one: a subclass may have a field of that name for something else,
+        such as an HTTP client's settings."""
+        given: Any = self.timeout
+        real = isinstance(given, (int, float)) and not isinstance(given, bool)
+        return given if real and given > 0 else None
+
+    def reporting(self) -> Reporting:
+        """The door for agents: a step over the same input that hands on `Progress` items as they
+        come, and at last the answer; see `progress.py`."""
+        return Reporting(self)
+
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        given, call_id = _asked(self.name, value, run)
-        try:
-            function, body, _ = self._target("sync")
-            given = self._with_call_id(given, call_id, body)
-            answer = self._answer(run.call(self._ready(given, run, function, body)))
-        except Exception as error:
-            instead = self._instead(error)
-            if instead is None:
-                raise
-            answer = instead
-        return _formatted(*answer, call_id, self.name)
+        answer = None
+        for step in self._steps(value, run):
+            answer = step
+        return answer
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
-        given, call_id = _asked(self.name, value, run)
+        answer = None
+        async for step in self._asteps(value, run):
+            answer = step
+        return answer
+
+    def _steps(self, value: Any, run: Run) -> Generator[Any, None, None]:
+        """A call: `Progress` for all that the body yields, told as well; then the answer."""
+        given, call_id = asked(self.name, value, run)
+        valve = run.scope.valve
         try:
-            function, body, awaited = self._target("async")
-            given = self._with_call_id(given, call_id, body)
-            ready = self._ready(given, run, function, body)
-            if awaited:
-                answer = self._answer(await run.acall(ready))
+            work = self._work("sync", given, call_id, run)
+            if not work.has_steps:
+                work.call()
             else:
-                answer = self._answer(await call_in_thread(run.call, ready))
+                with closing(work.steps()) as steps:
+                    for each in steps:
+                        run.tell(ToolProgress, each, call_id)
+                        if valve is not None and valve.full:
+                            valve.wait(run)
+                        yield Progress(each, call_id)
+            answer = self._answer(work.result)
         except Exception as error:
             instead = self._instead(error)
             if instead is None:
                 raise
             answer = instead
-        return _formatted(*answer, call_id, self.name)
+        yield formatted(*answer, call_id, self.name)
 
-    def _answer(self, returned: Any) -> _Answer:
+    async def _asteps(self, value: Any, run: Run) -> AsyncGenerator[Any, None]:
+        """`_steps`, async."""
+        given, call_id = asked(self.name, value, run)
+        valve = run.scope.valve
+        try:
+            work = self._work("async", given, call_id, run)
+            if not work.has_steps:
+                await self._acalled(work, call_id)
+            else:
+                async with aclosing(work.asteps()) as steps:
+                    async for each in steps:
+                        run.tell(ToolProgress, each, call_id)
+                        if run.pending:
+                            await settle(run)
+                        if valve is not None and valve.full:
+                            await valve.room(run)
+                        yield Progress(each, call_id)
+            answer = self._answer(work.result)
+        except Exception as error:
+            instead = self._instead(error)
+            if instead is None:
+                raise
+            answer = instead
+        yield formatted(*answer, call_id, self.name)
+
+    async def _acalled(self, work: Work, call_id: str | None) -> None:
+        """Calls a function's body. A cancellation during which it has ended carries the answer."""
+        try:
+            await work.acall()
+        except BaseException as error:
+            if work.finished and not isinstance(error, Exception):
+                carry(error, formatted(*self._answer(work.result), call_id, self.name))
+            raise
+
+    def _answer(self, returned: Any) -> Answer:
         """What the body returned, taken apart as `response_format` says."""
         if self.response_format == "content":
             return returned, None, "success"
@@ -328,7 +423,7 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
             )
         return returned[0], returned[1], "success"
 
-    def _instead(self, error: Exception) -> _Answer | None:
+    def _instead(self, error: Exception) -> Answer | None:
         """What to answer in place of raising, or None."""
         if is_about_arguments(error):
             wish: Any = self.handle_validation_error
@@ -360,8 +455,8 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
     ) -> Any:
         """`invoke`, with the fields of the config (`tags`, `metadata`, `run_name`, `run_id`) as
         keyword arguments; colours are for handlers that print, and not needed."""
-        asked = _as_call(tool_input, tool_call_id, self.name)
-        return self.invoke(asked, _config_of(config, callbacks, given))
+        asked = as_call(tool_input, tool_call_id, self.name)
+        return self.invoke(asked, config_of(config, callbacks, given))
 
     async def arun(
         self,
@@ -376,71 +471,5 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         **given: Any,
     ) -> Any:
         """`run`, async."""
-        asked = _as_call(tool_input, tool_call_id, self.name)
-        return await self.ainvoke(asked, _config_of(config, callbacks, given))
-
-
-def _items(given: Any) -> Any:
-    return given.items() if isinstance(given, Mapping) else ()
-
-
-def _as_call(given: Any, call_id: str | None, name: str) -> Any:
-    return given if call_id is None else {
-        "type": "tool_call", "id": call_id, "name": name, "args": given
-    }  # fmt: skip
-
-
-_CONFIG = ("tags", "metadata", "run_name", "run_id")
-
-
-def _config_of(config: Any, callbacks: Any, given: Mapping[str, Any]) -> RunnableConfig:
-    said = {key: given[key] for key in _CONFIG if given.get(key) is not None}
-    if callbacks is not None:
-        said["callbacks"] = callbacks
-    return merge_configs(config, said)
-
-
-def _asked(tool: str, value: Any, run: Run) -> tuple[Any, str | None]:
-    """The arguments and the id of the call, if it is one; views find the id with the run."""
-    given, call_id = split_call(value)
-    if call_id is not None and run.observed:
-        facts(run)["tool_call_id"] = call_id
-    if given is None and given is not value:
-        raise ToolArgumentsError(
-            f"A call of tool {tool!r} has the keys 'id', 'name' and 'args'; received {value!r}, "
-            "which has no 'args'."
-        )
-    return given, call_id
-
-
-def _formatted(content: Any, artifact: Any, status: Any, call_id: str | None, name: str) -> Any:
-    """The result for whoever called: of a call with an id a message, unless it is one already."""
-    if call_id is None or isinstance(content, ToolOutputMixin):
-        return content
-    if isinstance(content, list) and content and all(_is_output(each) for each in content):
-        return content
-    if not isinstance(content, str):
-        content = list(content) if _is_blocks(content) else _text(content)
-    return ToolMessage(
-        content, artifact=artifact, tool_call_id=call_id, name=name, status=status
-    )  # fmt: skip
-
-
-def _is_output(item: Any) -> bool:
-    return isinstance(item, ToolOutputMixin)
-
-
-def _is_blocks(content: Any) -> bool:
-    """Whether a message can hold it as it is."""
-    return isinstance(content, Sequence) and all(
-        isinstance(each, str) or (isinstance(each, dict) and each.get("type") in _BLOCKS)
-        for each in content
-    )
-
-
-def _text(content: Any) -> str:
-    """A value for a model to read: as JSON where it can be."""
-    try:
-        return json.dumps(content, ensure_ascii=False)
-    except (TypeError, ValueError):
-        return str(content)
+        asked = as_call(tool_input, tool_call_id, self.name)
+        return await self.ainvoke(asked, config_of(config, callbacks, given))

@@ -7,6 +7,7 @@ def multiply(a: int, b: Annotated[int, "the other factor"]) -> int:
 
 @tool("times", return_direct=True)       # another name, fields of the tool
 @tool(args_schema=Factors)               # arguments as a pydantic model or a JSON schema says
+@tool(timeout=30)                        # seconds; above a generator function: a tool that reports
 tool(multiply)                           # the same without the @
 """
 
@@ -17,7 +18,7 @@ from typing import Any, Literal, overload
 
 from ..errors import ConfigError
 from .base import BaseTool
-from .structured import StructuredTool, Tool, description_of, is_coroutine, name_of
+from .structured import StructuredTool, Tool, description_of, is_async, name_of
 
 __all__ = ["tool"]
 
@@ -63,7 +64,8 @@ def tool(
     error_on_invalid_docstring: bool = True,
     **fields: Any,
 ) -> Any:
-    """Make a tool of a function or a coroutine function.
+    """Make a tool of a function or a coroutine function, or of a generator function of either
+    colour, whose yields are progress.
 
     Args:
         name_or_callable: the function, or the tool's name; without either, the function's name.
@@ -88,7 +90,7 @@ def tool(
                 f"@tool makes a tool of a function; received {function!r} "
                 f"({type(function).__name__}). Its other arguments are given by name."
             )
-        waits: Any = function if is_coroutine(function) else None
+        waits: Any = function if is_async(function) else None
         sync = function if waits is None else None
         if not infer_schema and args_schema is None:
             name = name or name_of(function)

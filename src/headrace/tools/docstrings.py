@@ -28,6 +28,12 @@ _MORE: Final = ("Keyword Args", "Keyword Arguments", "Other Parameters")
 _GLUED = re.compile(rf"\S\n(?:Args|Arguments|Params|Parameters|{'|'.join(_MORE)}):[ \t]*$", re.M)
 
 
+_TYPED = re.compile(
+    r"^(:(?:param|parameter|arg|argument|key|keyword)) [^:\n]*[ \t](\*{0,2}\w+):", re.M
+)
+"""An argument in reST behind its type, which may be of any number of words."""
+
+
 class Docstring(NamedTuple):
     """`arguments`: the description of each argument, by name; None where nothing is said of any.
     `summary`: what comes before, in one text."""
@@ -57,9 +63,10 @@ def _parsed(text: str) -> Parsed | None:
     from docstring_parser import ParseError, numpydoc, rest
 
     found = []
-    for read in (_google().parse, numpydoc.parse, rest.parse):
+    untyped = _TYPED.sub(r"\1 \2:", text)
+    for read, given in ((_google().parse, text), (numpydoc.parse, text), (rest.parse, untyped)):
         try:
-            found.append(read(text))
+            found.append(read(given))
         except (ParseError, IndexError):  # of another style; the second of a line such as ": :"
             continue
     return max(found, key=lambda each: len(each.meta), default=None)

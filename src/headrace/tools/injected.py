@@ -6,7 +6,9 @@
     @tool
     def note(text: str, call: Annotated[str, InjectedToolCallId]) -> ToolMessage: ...
 
-They are no part of what a model is told (`tool_call_schema`), and are checked like the others.
+They are no part of what a model is told (`tool_call_schema`) nor of what observers are, and are
+checked like the others. LangChain's marks and LangGraph's (`InjectedState`, `InjectedStore`,
+`ToolRuntime`) are known by their names: such an argument is hidden too, and given by the caller.
 """
 
 from __future__ import annotations
@@ -32,7 +34,12 @@ class DirectlyInjectedToolArg:
 
 def is_mark(note: Any, kind: type = InjectedToolArg) -> bool:
     """Whether a note in an `Annotated` is that mark, as a class or as an instance."""
-    return isinstance(note, kind) or (isinstance(note, type) and issubclass(note, kind))
+    return _descends(note if isinstance(note, type) else type(note), kind.__name__)
+
+
+def _descends(cls: type, name: str) -> bool:
+    """Whether a class of that name, ours or LangChain's, is above it."""
+    return any(each.__name__.lstrip("_") == name for each in cls.__mro__)
 
 
 def is_injected(annotation: Any, notes: Iterable[Any] = (), kind: type = InjectedToolArg) -> bool:
@@ -44,5 +51,5 @@ def is_injected(annotation: Any, notes: Iterable[Any] = (), kind: type = Injecte
     if any(is_mark(note, kind) for note in notes):
         return True
     origin = get_origin(annotation) or annotation
-    direct = isinstance(origin, type) and issubclass(origin, DirectlyInjectedToolArg)
+    direct = isinstance(origin, type) and _descends(origin, DirectlyInjectedToolArg.__name__)
     return direct and kind is InjectedToolArg

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
@@ -30,17 +30,27 @@ from .injected import InjectedToolArg, InjectedToolCallId, is_injected
 __all__ = [
     "FILLED",
     "Body",
+    "Kind",
     "arguments_of",
     "checked_schema",
     "create_schema_from_function",
     "fields_of",
     "injected_in",
     "is_of_signature",
+    "kind_of",
     "subset",
 ]
 
 FILLED = ("run_manager", "callbacks")
 """Parameters that a run fills in, by name."""
+
+Kind: TypeAlias = Literal["function", "coroutine", "generator", "async generator"]
+
+_KINDS: dict[Kind, Callable[[Any], bool]] = {
+    "coroutine": inspect.iscoroutinefunction,
+    "async generator": inspect.isasyncgenfunction,
+    "generator": inspect.isgeneratorfunction,
+}
 
 _Kind = inspect.Parameter
 
@@ -52,11 +62,12 @@ class Body:
     fills: the parameters that a run fills in; `config` among them under its own name.
     injected: the fields that no model gives; `call_ids`: those of them that get the call's id.
     starred: the name of `*args`; `keywords`: the name of `**kwargs`; None without.
+    kind: whether it yields, and whether it is async.
     ahead, named: the parameters that may only be given by place, only by name.
     """
 
-    __slots__ = ("ahead", "call_ids", "config", "fields", "fills", "injected", "keywords", "named",
-                 "simple", "starred")  # fmt: skip
+    __slots__ = ("ahead", "call_ids", "config", "fields", "fills", "injected", "keywords", "kind",
+                 "named", "simple", "starred")  # fmt: skip
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.fields: dict[str, tuple[Any, Any]] = {}
@@ -66,6 +77,7 @@ class Body:
         self.call_ids: frozenset[str] = frozenset()
         self.ahead: tuple[str, ...] = ()
         self.named: tuple[str, ...] = ()
+        self.kind: Kind = kind_of(function)
         self.starred: str | None = None
         self.keywords: str | None = None
         for place, parameter in enumerate(_parameters(function)):
@@ -114,6 +126,15 @@ class Body:
         places = [name for name in self.fields if name not in self.named] if stars else self.ahead
         before = [rest.pop(name) for name in places if name in rest]
         return (*before, *(stars or ())), {**rest, **(more or {})}
+
+
+def kind_of(function: Any) -> Kind:
+    """What calling it gives; of an object with `__call__`, what that gives."""
+    called = getattr(function, "__call__", None)  # noqa: B004 - the method, not callability
+    for kind, tells in _KINDS.items():
+        if tells(function) or tells(called):
+            return kind
+    return "function"
 
 
 def _parameters(function: Any) -> list[inspect.Parameter]:
@@ -254,12 +275,29 @@ def _titled(name: str, fields: Mapping[str, tuple[Any, Any]], text: str | None) 
 
 def subset(model: Any, name: str, description: str, hidden: frozenset[str]) -> Any:
     """A model of the same fields but the hidden ones, under a tool's name and description."""
+    if not hasattr(model, "model_fields"):
+        return _old_subset(model, name, description, hidden)
     if not getattr(model, "__pydantic_complete__", True):
         model.model_rebuild()  # a field without its type must not go missing unseen
     data = schema.of_model(model)
     fields = data.fields if isinstance(data, schema.Fields) else {}
     shown = {key: field for key, field in fields.items() if key not in hidden}
     return _titled(name, shown, description)
+
+
+def _old_subset(model: Any, name: str, description: str, hidden: frozenset[str]) -> Any:
+    """The same of a model of pydantic 1, whose constraints pydantic 2 does not know."""
+    from pydantic.v1 import create_model
+
+    said = get_type_hints(model)
+    fields: dict[str, Any] = {
+        key: (said.get(key, field.outer_type_), field.field_info)
+        for key, field in model.__fields__.items()
+        if key not in hidden
+    }
+    made = create_model(name, **fields)
+    made.__doc__ = description
+    return made
 
 
 def checked_schema(given: Any) -> None:
@@ -288,10 +326,8 @@ def _is_model(given: Any) -> bool:
 
 def fields_of(model: Any) -> Mapping[str, Any]:
     """The fields of a model of either version of pydantic, by name."""
-    found: Mapping[str, Any] = (
-        model.model_fields if hasattr(model, "model_fields") else model.__fields__
-    )
-    return found
+    found: Mapping[str, Any] | None = getattr(model, "__pydantic_fields__", None)  # `model_fields`
+    return model.__fields__ if found is None else found  # is a property, and asked for in each call
 
 
 # -------------------------------------------------------------------- inputs
@@ -330,7 +366,8 @@ def arguments_of(
         checked = validate(given)
     except ValueError as error:
         if is_about_arguments(error):
-            with_sentence(error, tool)
+            hidden = injected | injected_in(model)
+            raise with_sentence(error, tool, given, hidden) from None
         raise
     values = {_parameter(key, fields[key], known): getattr(checked, key) for key in fields}
     return {**values, **(getattr(checked, "model_extra", None) or {})}

@@ -21,7 +21,7 @@ from ..runnables import schema
 from ..runnables._doors import no_sync_body
 from .base import BaseTool, ToolRunManager
 from .errors import ToolException
-from .schema import Body, arguments_of, checked_schema, create_schema_from_function
+from .schema import Body, arguments_of, checked_schema, create_schema_from_function, kind_of
 
 __all__ = ["FunctionTool", "StructuredTool", "Tool"]
 
@@ -32,8 +32,9 @@ class FunctionTool(BaseTool):
     """What the two have in common.
 
     Args:
-        func: the body; a coroutine function here counts as `coroutine`.
-        coroutine: the body of async runs. Without one `func` is called in a worker thread.
+        func: the body, also a generator function; an async one here counts as `coroutine`.
+        coroutine: the body of async runs, also an async generator function. Without one `func` is
+            called in a worker thread.
     """
 
     description: str = ""
@@ -44,11 +45,18 @@ class FunctionTool(BaseTool):
 
     def __init__(self, **kwargs: Any) -> None:
         func = kwargs.get("func")
-        if kwargs.get("coroutine") is None and is_coroutine(func):
+        if kwargs.get("coroutine") is None and is_async(func):
             kwargs.update(func=None, coroutine=func)
         for each in ("func", "coroutine"):
             _check(each, kwargs.get(each))
         super().__init__(**kwargs)
+        kind = type(self)
+        own = kind._run is not FunctionTool._run or kind._arun is not FunctionTool._arun
+        if self.func is None and self.coroutine is None and not own:
+            raise ConfigError(
+                f"Tool {self.name!r} has no function: a tool is made of one, give func, coroutine "
+                "or both."
+            )
 
     @property
     def _async_only(self) -> Any:
@@ -67,7 +75,8 @@ class FunctionTool(BaseTool):
         """Call `coroutine`, or `func` in a worker thread."""
         if self.coroutine is not None:
             given = self._fills("async", config, run_manager)
-            return await self.coroutine(*args, **kwargs, **given)
+            made = self.coroutine(*args, **kwargs, **given)
+            return made if kind_of(self.coroutine) == "async generator" else await made
         given = {"config": config, "run_manager": run_manager}
         return await call_in_thread(lambda: self._run(*args, **kwargs, **given))
 
@@ -83,18 +92,22 @@ class FunctionTool(BaseTool):
             body = self._taken[colour] = Body(self.func if colour == "sync" else self.coroutine)
         return body
 
-    def _target(self, colour: _Colour) -> tuple[Callable[..., Any], Body, bool]:
+    def _target(self, colour: _Colour) -> tuple[Callable[..., Any], Body]:
         """The function itself; the body of a subclass that has one."""
         kind = type(self)
         if colour == "async" and kind._arun is not FunctionTool._arun:
-            return self._arun, self._body("_arun"), True
+            return self._arun, self._body("_arun")
         if colour == "async" and self.coroutine is not None:
-            return self.coroutine, self._taken_apart("async"), True
+            return self.coroutine, self._taken_apart("async")
         if kind._run is not FunctionTool._run:
-            return self._run, self._body("_run"), False
+            return self._run, self._body("_run")
         if self.func is None:
             raise no_sync_body(self)
-        return self.func, self._taken_apart("sync"), False
+        return self.func, self._taken_apart("sync")
+
+    def _bodies(self) -> list[Body]:
+        bodies: dict[_Colour, Any] = {"sync": self.func, "async": self.coroutine}
+        return [self._taken_apart(colour) for colour, body in bodies.items() if body is not None]
 
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
@@ -124,7 +137,8 @@ class StructuredTool(FunctionTool):
         error_on_invalid_docstring: bool = False,
         **kwargs: Any,
     ) -> StructuredTool:
-        """A tool of a function, a coroutine function, or one of each.
+        """A tool of a function, of an async one, or of one of each. Either may be a generator
+        function, whose yields are progress (see `BaseTool`).
 
         Args:
             name: by default the function's.
@@ -224,11 +238,10 @@ class Tool(FunctionTool):
         return lambda: function(*values, **filled)
 
 
-def is_coroutine(function: Any) -> bool:
-    """Whether calling it gives something to await: a coroutine function, or an object with one as
-    its `__call__`."""
-    called = getattr(function, "__call__", None)  # noqa: B004 - the method, not callability
-    return any(map(inspect.iscoroutinefunction, (function, called)))
+def is_async(function: Any) -> bool:
+    """Whether calling it gives something to await, or an async generator: so does an object with
+    such a function as its `__call__`."""
+    return kind_of(function) in ("coroutine", "async generator")
 
 
 def _check(parameter: str, function: Any) -> None:
@@ -238,11 +251,6 @@ def _check(parameter: str, function: Any) -> None:
         raise ConfigError(
             f"{parameter} of a tool is a function; received {function!r} "
             f"({type(function).__name__})."
-        )
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigError(
-            f"{name_of(function)!r} is a generator function and a tool has one result: return it "
-            "in place of yielding."
         )
 
 

@@ -21,7 +21,7 @@ from headrace.retrievers import BaseRetriever
 from headrace.runnables._repr import called
 from headrace.runnables.configs import run_in_executor
 
-__all__ = ["UnsupportedError", "VectorStore", "VectorStoreRetriever"]
+__all__ = ["StoreFileError", "UnsupportedError", "VectorStore", "VectorStoreRetriever"]
 
 log = logging.getLogger("headrace")
 
@@ -35,6 +35,11 @@ _SEARCHES = {
 
 class UnsupportedError(HeadraceError, NotImplementedError):
     """A store does not have what was asked of it."""
+
+
+class StoreFileError(HeadraceError, ValueError):
+    """The file or folder of a store is not there, damaged, closed to this process, or something
+    else."""
 
 
 class VectorStore(ABC):
@@ -123,7 +128,7 @@ class VectorStore(ABC):
         """
         if type(self).add_documents is VectorStore.add_documents:
             self._unsupported("add_texts")
-        documents = _put_together(texts, metadatas, ids)
+        documents = put_together(texts, metadatas, ids)
         if ids is not None:
             kwargs["ids"] = ids
         return self.add_documents(documents, **kwargs)
@@ -140,7 +145,7 @@ class VectorStore(ABC):
         if ids is not None:
             kwargs["ids"] = ids
         if type(self).aadd_documents is not VectorStore.aadd_documents:
-            return await self.aadd_documents(_put_together(texts, metadatas, ids), **kwargs)
+            return await self.aadd_documents(put_together(texts, metadatas, ids), **kwargs)
         return await run_in_executor(None, self.add_texts, texts, metadatas, **kwargs)
 
     def add_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
@@ -414,11 +419,37 @@ def _above(threshold: float | None, found: list[Scored]) -> list[Scored]:
     return kept
 
 
+def listed(documents: Any) -> list[Document]:
+    """The documents, from a loader's `lazy_load()` too; another library's count as well.
+
+    Raises:
+        InputError: it is one document, or something in it is none.
+    """
+    if hasattr(documents, "page_content") or isinstance(documents, str):
+        raise InputError(f"documents is {documents!r:.200}: give a list of documents.")
+    found: list[Document] = list(documents)
+    for each in found:
+        if not hasattr(each, "page_content"):
+            raise InputError(
+                f"A store keeps documents, and one is {each!r:.200} ({type(each).__name__}): give "
+                "Document(page_content=…), or hand texts to add_texts() or from_texts()."
+            )
+    return found
+
+
+def listed_ids(ids: Any, method: str) -> list[str]:
+    """The ids. Raises InputError for one id, or none, in place of a list."""
+    if ids is None or isinstance(ids, str):
+        raise InputError(f"{method}(ids={ids!r}): give a list of ids.")
+    return list(ids)
+
+
 def _taken_apart(
-    documents: Sequence[Document], kwargs: Mapping[str, Any]
+    documents: Iterable[Document], kwargs: Mapping[str, Any]
 ) -> tuple[list[str], list[dict[Any, Any]], dict[str, Any]]:
     """Texts, metadatas, and the arguments with the documents' ids where none are given."""
     arguments = dict(kwargs)
+    documents = listed(documents)
     ids = [document.id for document in documents]
     if "ids" not in arguments and any(ids):
         arguments["ids"] = ids
@@ -426,7 +457,7 @@ def _taken_apart(
     return texts, [document.metadata for document in documents], arguments
 
 
-def _put_together(
+def put_together(
     texts: Iterable[str],
     metadatas: Sequence[Mapping[str, Any]] | None,
     ids: Sequence[str | None] | None,

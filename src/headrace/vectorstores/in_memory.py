@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from heapq import nlargest
 from itertools import islice
@@ -19,10 +18,10 @@ from typing import Any, Self, TypeAlias
 from headrace.documents import Document
 from headrace.embeddings import Embeddings
 from headrace.errors import InputError
-from headrace.runnables.configs import run_in_executor
 
-from .base import VectorStore
-from .similarity import Rows, Vector, length, most_relevant
+from .base import listed_ids
+from .embedding_store import EmbeddingStore, Nearest, check_dimension
+from .similarity import Rows, Vector
 
 __all__ = ["InMemoryVectorStore"]
 
@@ -33,7 +32,7 @@ Hit: TypeAlias = tuple[Record, float]
 _FIELDS = {"id", "vector", "text", "metadata"}
 
 
-class InMemoryVectorStore(VectorStore):
+class InMemoryVectorStore(EmbeddingStore):
     """A vector store in this process.
 
         store = InMemoryVectorStore(embedding)
@@ -49,72 +48,17 @@ class InMemoryVectorStore(VectorStore):
     """
 
     def __init__(self, embedding: Embeddings) -> None:
-        self.embedding = embedding
+        super().__init__(embedding)
         self.store: dict[str, Record] = {}
         """By id: `id`, `vector`, `text`, `metadata`. To read; the methods below write it."""
         self._state: object = object()  # another one after each change
         self._prepared: tuple[object, list[Record], Rows] | None = None
 
-    @property
-    def embeddings(self) -> Embeddings:
-        return self.embedding
-
-    @classmethod
-    def from_texts(
-        cls,
-        texts: list[str],
-        embedding: Embeddings,
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        **kwargs: Any,
-    ) -> Self:
-        """A store of these texts; see `add_texts`."""
-        store = cls(embedding)
-        store.add_texts(texts, metadatas, ids=ids, **kwargs)
-        return store
-
-    @classmethod
-    async def afrom_texts(
-        cls,
-        texts: list[str],
-        embedding: Embeddings,
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        **kwargs: Any,
-    ) -> Self:
-        """`from_texts`, async."""
-        store = cls(embedding)
-        await store.aadd_texts(texts, metadatas, ids=ids, **kwargs)
-        return store
-
     # ---- what is in it ---------------------------------------------------------------------------
-
-    def add_documents(
-        self, documents: list[Document], ids: list[str] | None = None, **kwargs: Any
-    ) -> list[str]:
-        """Add documents, or replace those of the same id; all of them or, on an error, none.
-
-        Raises:
-            InputError: there are more or fewer ids than documents, or the embedding model gave
-                vectors that do not go with each other or with those in the store.
-        """
-        names = _names(documents, ids)
-        vectors = self.embedding.embed_documents([d.page_content for d in documents])
-        return self._put(names, documents, vectors)
-
-    async def aadd_documents(
-        self, documents: list[Document], ids: list[str] | None = None, **kwargs: Any
-    ) -> list[str]:
-        """`add_documents`, async."""
-        names = _names(documents, ids)
-        vectors = await self.embedding.aembed_documents([d.page_content for d in documents])
-        return self._put(names, documents, vectors)
 
     def delete(self, ids: Sequence[str] | None = None, **kwargs: Any) -> None:
         """Remove the documents with these ids; unknown ids, and no ids at all, remove nothing."""
-        for each in ids or ():
+        for each in listed_ids(ids or (), "delete"):
             self.store.pop(each, None)
         self._state = object()
 
@@ -177,17 +121,11 @@ class InMemoryVectorStore(VectorStore):
 
     def _put(
         self, names: list[str], documents: Sequence[Document], vectors: Sequence[Vector]
-    ) -> list[str]:
-        if len(vectors) != len(documents):
-            raise InputError(
-                f"{type(self.embedding).__name__} gave {len(vectors)} vectors for "
-                f"{len(documents)} texts: embed_documents must give one for each text."
-            )
+    ) -> None:
         dimension = next((len(record["vector"]) for record in self.store.values()), None)
         for vector in vectors:
-            length(vector)
-            dimension = len(vector) if dimension is None else dimension
-            self._check_dimension(vector, dimension)
+            check_dimension(vector, dimension)
+            dimension = len(vector)
         for name, document, vector in zip(names, documents, vectors, strict=True):
             self.store[name] = {
                 "id": name,
@@ -196,14 +134,6 @@ class InMemoryVectorStore(VectorStore):
                 "metadata": dict(document.metadata),
             }
         self._state = object()
-        return names
-
-    def _check_dimension(self, vector: Vector, dimension: int) -> None:
-        if len(vector) != dimension:
-            raise InputError(
-                f"The embedding has {len(vector)} dimensions and those in the store have "
-                f"{dimension}: use the model that the store was filled with."
-            )
 
     # ---- searching -------------------------------------------------------------------------------
 
@@ -218,9 +148,9 @@ class InMemoryVectorStore(VectorStore):
         self._prepared = (state, records, rows)
         return records, rows
 
-    def _hits(self, vector: Vector, k: int, filter: Filter | None) -> list[Hit]:
-        """The `k` best records with their scores, best first."""
-        _check_count("k", k)
+    def _nearest(
+        self, vector: Vector, k: int, *, filter: Filter | None = None, vectors: bool = False
+    ) -> Nearest:
         if filter is not None and not callable(filter):
             raise InputError(
                 f"filter is {filter!r}: give a function, for example "
@@ -228,10 +158,8 @@ class InMemoryVectorStore(VectorStore):
             )
         records, rows = self._rows()
         if not records:
-            return []
-        size = length(vector)
-        self._check_dimension(vector, rows.dimension)
-        if not size:
+            return Nearest([], [])
+        if not check_dimension(vector, rows.dimension):
             raise InputError(
                 "The query's embedding is all zeros, so it is similar to nothing: check the "
                 "embedding model and the query."
@@ -239,107 +167,17 @@ class InMemoryVectorStore(VectorStore):
         scores = rows.cosines(vector)
         if filter is None:
             best = nlargest(k, range(len(records)), key=scores.__getitem__)
-            return [(records[i], scores[i]) for i in best]
-        return list(islice(_filtered(records, scores, filter), k))
-
-    def similarity_search_with_score_by_vector(
-        self, embedding: list[float], k: int = 4, filter: Filter | None = None, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """The `k` documents most similar to an embedding, best first, and their similarities.
-
-        Raises:
-            InputError: `k` is no number of documents, or the embedding is not of the dimension of
-                those in the store.
-        """
-        return [(_document(record), score) for record, score in self._hits(embedding, k, filter)]
-
-    def similarity_search_with_score(
-        self, query: str, k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """The `k` documents most similar to a text, best first, and their similarities."""
-        vector = self.embedding.embed_query(query)
-        return self.similarity_search_with_score_by_vector(vector, k, **kwargs)
-
-    async def asimilarity_search_with_score(
-        self, query: str, k: int = 4, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """`similarity_search_with_score`, async; the comparing is done in a thread."""
-        vector = await self.embedding.aembed_query(query)
-        return await run_in_executor(
-            None, self.similarity_search_with_score_by_vector, vector, k, **kwargs
+            hits = [(records[i], scores[i]) for i in best]
+        else:
+            hits = list(islice(_filtered(records, scores, filter), k))
+        return Nearest(
+            [_document(record) for record, _ in hits],
+            [score for _, score in hits],
+            [record["vector"] for record, _ in hits] if vectors else (),
         )
-
-    def similarity_search_by_vector(
-        self, embedding: list[float], k: int = 4, **kwargs: Any
-    ) -> list[Document]:
-        """The `k` documents most similar to an embedding, best first."""
-        found = self.similarity_search_with_score_by_vector(embedding, k, **kwargs)
-        return [document for document, _ in found]
-
-    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """The `k` documents most similar to a text, best first."""
-        return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
-
-    async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        """`similarity_search`, async."""
-        found = await self.asimilarity_search_with_score(query, k, **kwargs)
-        return [document for document, _ in found]
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         return _relevance
-
-    def max_marginal_relevance_search_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        fetch_k: int = 20,
-        lambda_mult: float = 0.5,
-        *,
-        filter: Filter | None = None,
-        **kwargs: Any,
-    ) -> list[Document]:
-        """Of the `fetch_k` most similar documents, `k` that are not similar to each other.
-
-        Raises:
-            InputError: `k` or `fetch_k` is no number of documents, or `lambda_mult` is not between
-                0 and 1.
-        """
-        _check_count("k", k)
-        _check_count("fetch_k", fetch_k)
-        if not 0 <= lambda_mult <= 1:
-            raise InputError(f"lambda_mult is {lambda_mult!r}: give a number from 0 to 1.")
-        hits = self._hits(embedding, fetch_k, filter)
-        rows = Rows([record["vector"] for record, _ in hits])
-        chosen = most_relevant([score for _, score in hits], rows, k, lambda_mult)
-        return [_document(hits[i][0]) for i in chosen]
-
-    def max_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        """`max_marginal_relevance_search_by_vector` for a text."""
-        vector = self.embedding.embed_query(query)
-        return self.max_marginal_relevance_search_by_vector(
-            vector, k, fetch_k, lambda_mult, **kwargs
-        )
-
-    async def amax_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        """`max_marginal_relevance_search`, async."""
-        vector = await self.embedding.aembed_query(query)
-        return await self.amax_marginal_relevance_search_by_vector(
-            vector, k, fetch_k, lambda_mult, **kwargs
-        )
-
-
-def _names(documents: Sequence[Document], ids: Sequence[str | None] | None) -> list[str]:
-    """An id for each document: the given one, else its own, else a new one."""
-    if ids and len(ids) != len(documents):
-        raise InputError(
-            f"There are {len(ids)} ids for {len(documents)} documents: give one for each."
-        )
-    given = ids or [document.id for document in documents]
-    return [each or str(uuid.uuid4()) for each in given]
 
 
 def _document(record: Mapping[str, Any]) -> Document:
@@ -351,11 +189,6 @@ def _filtered(records: Sequence[Record], scores: Sequence[float], filter: Filter
     for i in sorted(range(len(records)), key=scores.__getitem__, reverse=True):
         if filter(_document(records[i])):
             yield records[i], scores[i]
-
-
-def _check_count(name: str, count: Any) -> None:
-    if not hasattr(count, "__index__") or count < 0:  # numpy's integers count too
-        raise InputError(f"{name} is {count!r}: give the number of documents you want, 0 or more.")
 
 
 def _relevance(similarity: float) -> float:

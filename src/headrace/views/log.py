@@ -6,6 +6,7 @@
 | its chunk | `add /streamed_output/-`, and what the chunk changes in `/final_output` |
 | the start of a run inside | `add /logs/<key>` with a `LogEntry`; key: `name`, `name:2`, … |
 | its chunk | `add /logs/<key>/streamed_output/-`, of models `…/streamed_output_str/-` before |
+| a tool's progress, also of the outermost run | `add …/progress`, a list; then `…/progress/-` |
 | its end, also by a failure | `add /logs/<key>/final_output` and `…/end_time` |
 
 `/final_output` follows what the chunks add up to: items are added to a list, keys to a dict, and
@@ -33,6 +34,7 @@ from ..events import (
     RunStarted,
     RunWon,
     Takes,
+    ToolProgress,
 )
 from ..flow import last
 from ..merge import merge
@@ -47,8 +49,8 @@ __all__ = ["LONG", "STEP", "Log", "alogs", "log_filter", "logs"]
 LONG = 8_192  # characters; below, replacing the text with each chunk costs less than the rest
 STEP = 64
 
-_ROOT = frozenset({RunStarted, RunChunk, RunEnded, RunFailed})
-_ALWAYS = frozenset({RunStarted, RunWon, RunEnded, RunFailed, RunCancelled})
+_ROOT = frozenset({RunStarted, RunChunk, RunEnded, RunFailed, ToolProgress})
+_ALWAYS = frozenset({RunStarted, RunWon, RunEnded, RunFailed, RunCancelled, ToolProgress})
 _WITH_CHUNKS = _ALWAYS | {RunChunk}
 
 Operation = dict[str, Any]
@@ -96,7 +98,8 @@ class Log:
     """The view: a `RunLogPatch` of each event. `chunks`: whether `/streamed_output` of the
     outermost run is told."""
 
-    __slots__ = ("_chunks", "_filter", "_keys", "_lock", "_places", "_root", "_runs", "_total")
+    __slots__ = ("_chunks", "_filter", "_keys", "_lock", "_places", "_root", "_root_place",
+                 "_runs", "_total")  # fmt: skip
 
     def __init__(self, chosen: Filter, *, chunks: bool = True) -> None:
         self._filter, self._chunks = chosen, chunks
@@ -106,6 +109,8 @@ class Log:
         self._keys: dict[str, int] = {}  # in use; of a name, how often it has come
         self._places: dict[RunInfo, _Place] = {}  # of each run that goes on
         self._total = _Total("/final_output")
+        self._root_place = _Place()
+        self._root_place.open("")
 
     def wants(self, run: RunInfo) -> Takes:
         """Nothing of a run that is filtered out, but of the outermost one."""
@@ -164,6 +169,9 @@ class Log:
             return ops
         return ({"op": "add", "path": "/streamed_output/-", "value": event.chunk}, *ops)
 
+    def _root_progress(self, event: ToolProgress) -> Sequence[Operation]:
+        return self._root_place.progressed(event.value)
+
     def _root_ended(self, event: RunEnded) -> Sequence[Operation]:
         return self._total.finish(event.output)
 
@@ -213,6 +221,9 @@ class Log:
     def _chunk(self, event: RunChunk) -> Sequence[Operation]:
         return () if event.whole else self._place(event.run).told(event.chunk)
 
+    def _progress(self, event: ToolProgress) -> Sequence[Operation]:
+        return self._place(event.run).progressed(event.value)
+
     def _ended(self, event: RunEnded | RunFailed | RunCancelled) -> Sequence[Operation]:
         run = self._runs.feed(event)
         place = self._places.pop(event.run, None)
@@ -235,6 +246,7 @@ _OF_THE_ROOT: dict[type, _Feed] = {
     RunChunk: Log._root_chunk,
     RunEnded: Log._root_ended,
     RunFailed: Log._root_failed,
+    ToolProgress: Log._root_progress,
 }
 _OF_OTHERS: dict[type, _Feed] = {
     RunStarted: Log._started,
@@ -243,20 +255,29 @@ _OF_OTHERS: dict[type, _Feed] = {
     RunEnded: Log._ended,
     RunFailed: Log._ended,
     RunCancelled: Log._ended,
+    ToolProgress: Log._progress,
 }
 
 
 class _Place:
     """Where the entry of a run is: known when its start has been told."""
 
-    __slots__ = ("_model", "_out", "_text", "path")
+    __slots__ = ("_model", "_out", "_progressed", "_text", "path")
 
-    def __init__(self, model: bool) -> None:
+    def __init__(self, model: bool = False) -> None:
         self._model = model
+        self._progressed = False
 
     def open(self, path: str) -> None:
         self.path = path
         self._out, self._text = f"{path}/streamed_output/-", f"{path}/streamed_output_str/-"
+
+    def progressed(self, value: Any) -> Sequence[Operation]:
+        """The operation of what a tool yields; the list for it is made with the first."""
+        if self._progressed:
+            return ({"op": "add", "path": f"{self.path}/progress/-", "value": value},)
+        self._progressed = True
+        return ({"op": "add", "path": f"{self.path}/progress", "value": [value]},)
 
     def told(self, chunk: Any) -> Sequence[Operation]:
         """The operations of a chunk; of a model's, its text besides."""

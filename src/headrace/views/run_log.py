@@ -38,6 +38,7 @@ class LogEntry(TypedDict):
     start_time: str  # ISO 8601, UTC, milliseconds
     streamed_output_str: list[str]  # the tokens, of a model
     streamed_output: list[Any]  # the chunks, of what streams
+    progress: NotRequired[list[Any]]  # what a tool yielded on its way to its result
     inputs: NotRequired[Any]  # for programs that add it; the log itself has none
     final_output: Any  # None until the end; {} if it failed, but for a model's text so far
     end_time: str | None
@@ -51,6 +52,7 @@ class RunState(TypedDict):
     final_output: Any  # what the chunks so far add up to
     name: str
     type: str
+    progress: NotRequired[list[Any]]  # of a tool
     logs: dict[str, LogEntry]  # "name", then "name:2", … by the order of their starts
 
 

@@ -9,6 +9,7 @@
 | stream | `chunk` |
 | end | `output`, and `input` except of the outermost run |
 | error, of tools | `error`, `input`, `tool_call_id` |
+| progress, of tools | `chunk`: what it yielded; `tool_call_id` |
 | reset | `attempt`, `error`, `discarded`: what came of this run and of those below is void |
 
 At the end of a race or a hedge, `metadata` says who has won: `winner`.
@@ -40,6 +41,7 @@ from ..events import (
     RunWon,
     StreamReset,
     Takes,
+    ToolProgress,
 )
 from ..messages.tool_calls import split_call
 from ..outputs import GenerationChunk
@@ -92,7 +94,7 @@ _INPUTS: dict[str, _Shape] = {
 _OUTPUTS: dict[str, _Answered] = {"llm": _prompts_answered}
 
 _ALWAYS = frozenset(
-    {RunStarted, RunEnded, RunCancelled, RunFailed, CustomEvent, StreamReset, RunWon}
+    {RunStarted, RunEnded, RunCancelled, RunFailed, CustomEvent, StreamReset, RunWon, ToolProgress}
 )
 _WITH_CHUNKS = _ALWAYS | {RunChunk}
 
@@ -212,6 +214,11 @@ class StreamEvents:
         data = {"error": event.error, "input": _arguments(given), "tool_call_id": call_id}
         return ({**about, "event": "on_tool_error", "data": data},)
 
+    def _progress(self, event: ToolProgress) -> Iterable[dict[str, Any]]:
+        about, kind, _ = self._known(event.run)
+        data = {"chunk": event.value, "tool_call_id": event.tool_call_id}
+        return ({**about, "event": f"on_{kind}_progress", "data": data},)
+
     def _reset(self, event: StreamReset) -> Iterable[dict[str, Any]]:
         about, kind, _ = self._known(event.run)
         data = {"attempt": event.attempt, "error": event.error, "discarded": event.discarded}
@@ -263,5 +270,6 @@ _FEEDS: dict[type, Callable[[StreamEvents, Any], Iterable[dict[str, Any]]]] = {
     RunCancelled: StreamEvents._cancelled,
     CustomEvent: StreamEvents._custom,
     StreamReset: StreamEvents._reset,
+    ToolProgress: StreamEvents._progress,
     RunWon: StreamEvents._won,
 }

@@ -12,6 +12,7 @@ chunks of other steps go to the handlers that show streams (`astream_events` has
 | end | `on_llm_end`, `on_tool_end`, `on_retriever_end`, `on_chain_end` |
 | error, cancelled | the same with `_error`; of a run that was left with GeneratorExit |
 | retry, custom | `on_retry`, `on_custom_event` |
+| progress of a tool | `on_custom_event` of the name "tool_progress", `{"value", "tool_call_id"}` |
 | reset | nothing: LangChain has no word for it |
 """
 
@@ -50,6 +51,7 @@ from ...events import (
     RunInfo,
     RunRetried,
     RunStarted,
+    ToolProgress,
 )
 from .values import to_langchain
 
@@ -257,6 +259,11 @@ class Telling:
         data = to_langchain(event.data)
         yield lambda: manager.on_custom_event(event.label, data, run_id=event.run.id)
 
+    def _progress(self, event: ToolProgress, asynchronous: bool) -> Iterator[Callable[[], Any]]:
+        manager = self._manager_for(event.run, asynchronous)
+        told = {"value": to_langchain(event.value), "tool_call_id": event.tool_call_id}
+        yield lambda: manager.on_custom_event("tool_progress", told, run_id=event.run.id)
+
 
 _STEPS: dict[type, Any] = {
     RunStarted: Telling._start,
@@ -266,6 +273,7 @@ _STEPS: dict[type, Any] = {
     RunCancelled: Telling._failure,
     RunRetried: Telling._retry,
     CustomEvent: Telling._custom,
+    ToolProgress: Telling._progress,
 }
 _ALL = frozenset(_STEPS)
 

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, TypeAlias
 from headrace._bridge import call_in_thread
 from headrace.callbacks.run_managers import CallbackManagerForRetrieverRun
 from headrace.documents import Document
+from headrace.errors import InputError
 from headrace.run import Run
 from headrace.runnables.base import Runnable
 from headrace.runnables.serializable import RunnableSerializable
@@ -58,6 +59,9 @@ class BaseRetriever(Barrier, RunnableSerializable[str, list[Document]], ABC):
     Args:
         tags: labels of this retriever's runs in events.
         metadata: facts about this retriever, for events.
+
+    Raises:
+        InputError: on a call: its methods gave no list of documents.
     """
 
     _run_type: ClassVar[str] = "retriever"
@@ -105,11 +109,23 @@ class BaseRetriever(Barrier, RunnableSerializable[str, list[Document]], ABC):
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> Any:
         given = type(self)._takes({"run_manager": RetrieverRunManager(run), **kw})
-        return run.call(self._get_relevant_documents, value, **given)
+        return self._checked(run.call(self._get_relevant_documents, value, **given))
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> Any:
         given = type(self)._atakes({"run_manager": RetrieverRunManager(run), **kw})
-        return await run.acall(self._aget_relevant_documents, value, **given)
+        return self._checked(await run.acall(self._aget_relevant_documents, value, **given))
+
+    def _checked(self, found: Any) -> Any:
+        """What was found. Documents are known by their text: LangChain's are some, too."""
+        several = isinstance(found, (list, tuple))
+        if several and (not found or hasattr(found[0], "page_content")):
+            return found
+        what = f"a list with {found[0]!r:.120}" if several else f"{found!r:.120}"
+        kind = type(found[0] if several else found).__name__
+        raise InputError(
+            f"{type(self).__name__} was asked for documents and gave {what} ({kind}): its "
+            "_get_relevant_documents (and _aget_relevant_documents) return a list of Document."
+        )
 
 
 def _filter(function: Callable[..., Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:

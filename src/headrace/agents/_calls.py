@@ -1,0 +1,383 @@
+"""The calls of one step: several lanes at once, each answer handed on and kept when it is ready.
+
+A leaf over the engine's fan-out: as many lanes as there are calls, or as the agent's
+`max_concurrency` lets, in threads or tasks; each takes the next call that is open. One lane works
+where the step's reader is, with no thread and no task. What a tool reports on its way
+(`tools.progress.Progress`) is handed on as well, where somebody wants it.
+
+| what happens | what the model gets |
+|---|---|
+| there is no such tool | a mistake that lists the tools |
+| the arguments are no JSON, or break a rule of the tool's | a mistake that names it |
+| the tool raises what the agent tells (`on_error`) | a mistake with the exception |
+| the tool raises anything else | nothing: the others are cancelled and awaited, then it is raised |
+
+Sync code cannot be cancelled: siblings in threads are awaited, and start nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .. import _async, _async_fan, _sync, _sync_fan
+from .._bridge import call_in_thread
+from ..errors import InputError
+from ..flow import Branch, Once
+from ..messages import ToolMessage
+from ..run import BARE, Run, fresh_id
+from ..scope import Scope
+from ..shapes import Kwargs, Leaf
+from ..tools.errors import ToolArgumentsError
+from ..tools.progress import Progress, carried, carry
+from ._inner import Inner
+from ._loop import mistake
+from ._saving import row_of
+
+if TYPE_CHECKING:
+    from ._saving import Thread
+    from ._setup import Setup
+
+__all__ = ["Calls"]
+
+
+def _answers_among(chunks: list[Any]) -> list[Any]:
+    return [chunk for chunk in chunks if type(chunk) is not Progress]
+
+
+class Calls(Inner, Leaf):
+    """Makes calls. Its chunks are the answers, in the order in which they are ready, and what the
+    tools report before.
+
+    Args:
+        setup: of the agent whose tools they are.
+        calls: the calls, each with an id.
+        answers: gets the answers, when they are ready.
+        thread: where answers are kept.
+        reports: whether to hand on what tools report.
+    """
+
+    name = "tools"
+    _fold = staticmethod(_answers_among)
+
+    def __init__(
+        self,
+        setup: Setup,
+        calls: list[Any],
+        answers: list[ToolMessage],
+        thread: Thread | None,
+        *,
+        reports: bool = False,
+    ) -> None:
+        self.setup, self.thread, self.reports = setup, thread, reports
+        self.answers = answers
+        self.raised: Exception | None = None  # by a tool: the last that the model is told of
+        self._todo = iter(calls)
+        self._failed = False  # a call has: no lane begins another one
+        self._width = min(setup.lanes or len(calls), len(calls))
+
+    # ------------------------------------------------------------- lanes
+
+    def open_calls(self) -> Iterator[Any]:
+        """The calls that no lane has begun, one by one, until one has failed."""
+        for call in self._todo:
+            if self._failed:
+                return
+            yield call
+
+    def stop(self) -> None:
+        """A call has failed, or nobody wants the answers any more."""
+        self._failed = True
+
+    def _branches(self, run: Run) -> list[Branch]:
+        return [Branch(None, _same, _Lane(self, run)) for _ in range(self._width)]
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        return _sync_fan.fan_out(self, self._branches(run), Once(None), _around(run))
+
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return _async_fan.fan_out(self, self._branches(run), Once(None), _around(run))
+
+    def _value(self, value: Any, run: Run, kw: Kwargs) -> list[Any]:
+        if self._width == 1:
+            return [self.answer(call, run) for call in self._todo]
+        return list(self._open(None, run, kw))
+
+    async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> list[Any]:
+        if self._width == 1:
+            return [await self.aanswer(call, run) for call in self._todo]
+        stream: Any = self._aopen(None, run, kw)
+        try:
+            return [answer async for answer in stream]
+        finally:
+            await stream.aclose()
+
+    # ------------------------------------------------------------- one call
+
+    def answer(self, call: Any, run: Run, heard: list[Any] | None = None) -> ToolMessage:
+        """The answer to a call, kept. `heard`: gets what the tool reports."""
+        with _Making(self, call, run) as making:
+            wrap = self.setup.wrap
+            if wrap is None:
+                made = self._made(making.below, heard, call)
+            else:
+                made = run.call(wrap, call, partial(self._made, making.below, heard))
+            making.answer = self._checked(call, made)
+        if self.thread is not None:
+            self.thread.append([making.answer])
+        return self._kept(making)
+
+    async def aanswer(self, call: Any, run: Run, heard: list[Any] | None = None) -> ToolMessage:
+        """`answer`, async. A plain function around it works in a thread, and the tool with it."""
+        async with _Making(self, call, run) as making:
+            wrap = self.setup.wrap
+            if wrap is None:
+                made = await self._amade(making.below, heard, call)
+            elif wrap.awaited:
+                made = await run.acall(wrap, call, partial(self._amade, making.below, heard))
+            else:
+                make = partial(self._made, making.below, heard)
+                made = await _in_thread(partial(run.call, wrap, call, make))
+            making.answer = self._checked(call, made)
+        if self.thread is not None:
+            await self.thread.aappend([making.answer])
+        return self._kept(making)
+
+    def _made(self, below: Run, heard: list[Any] | None, call: Any) -> Any:
+        wrong = self._wrong(call)
+        if wrong is not None:
+            return wrong
+        tool = self.setup.tools[call["name"]]
+        if heard is None:
+            return _sync.value_step(tool, call, below)
+        heard += _sync.open_step(tool.reporting(), Once(call), below)
+        return heard.pop()
+
+    async def _amade(self, below: Run, heard: list[Any] | None, call: Any) -> Any:
+        wrong = self._wrong(call)
+        if wrong is not None:
+            return wrong
+        tool = self.setup.tools[call["name"]]
+        if heard is None:
+            return await _async.value_step(tool, call, below)
+        async for item in _async.open_step(tool.reporting(), Once(call), below):
+            heard.append(item)
+        return heard.pop()
+
+    def reported(self, call: Any, run: Run) -> Iterator[Any]:
+        """What the tool reports, as it comes, then the answer, kept; behind functions of the
+        user's, what it reports comes with the answer."""
+        if self.setup.wrap is not None or self._wrong(call) is not None:
+            heard: list[Any] = []
+            answer = self.answer(call, run, heard)
+            yield from (*heard, answer)
+            return
+        with _Making(self, call, run) as making:
+            reporting = self.setup.tools[call["name"]].reporting()
+            made = None
+            for made in _sync.open_step(reporting, Once(call), making.below):
+                if type(made) is Progress:
+                    yield made
+            making.answer = self._checked(call, made)
+        if self.thread is not None:
+            self.thread.append([making.answer])
+        yield self._kept(making)
+
+    async def areported(self, call: Any, run: Run) -> AsyncIterator[Any]:
+        """`reported`, async."""
+        if self.setup.wrap is not None or self._wrong(call) is not None:
+            heard: list[Any] = []
+            answer = await self.aanswer(call, run, heard)
+            for item in (*heard, answer):
+                yield item
+            return
+        async with _Making(self, call, run) as making:
+            reporting = self.setup.tools[call["name"]].reporting()
+            made = None
+            async for made in _async.open_step(reporting, Once(call), making.below):
+                if type(made) is Progress:
+                    yield made
+            making.answer = self._checked(call, made)
+        if self.thread is not None:
+            await self.thread.aappend([making.answer])
+        yield self._kept(making)
+
+    def _kept(self, making: _Making) -> ToolMessage:
+        answer: ToolMessage = making.answer
+        self.answers.append(answer)
+        self.raised = making.raised or self.raised
+        return answer
+
+    async def keep_carried(self, call: Any, error: BaseException | None) -> None:
+        """A call in a thread that was cancelled and has come to its end has an answer: it is not to
+        be made again by who goes on in the thread."""
+        answer = carried(error)
+        if answer is None or error is None or self.thread is None:
+            return
+        try:
+            await self.thread.aappend([self._checked(call, answer)])
+        except Exception as failure:
+            error.add_note(f"The answer of call {call['id']!r} was not kept: {failure}")
+
+    # ------------------------------------------------------------- what goes wrong
+
+    def _wrong(self, call: Any) -> ToolMessage | None:
+        """What there is to say of a call before it is made."""
+        tools = self.setup.tools
+        if call["name"] not in tools:
+            known = f"The tools are: {', '.join(map(repr, tools))}." if tools else "There are none."
+            text = f"There is no tool {call['name']!r}. {known}"
+            return mistake(call, "unknown_tool", text)
+        if not isinstance(call["args"], dict):
+            why = f" ({call['error']})" if call.get("error") else ""
+            return mistake(
+                call,
+                "invalid_arguments",
+                f"The arguments of this call of {call['name']!r} are no JSON object{why}: "
+                f"{call['args']!r:.300}. Write them again.",
+            )
+        return None
+
+    def told(self, call: Any, error: BaseException) -> ToolMessage | None:
+        """What the model is told of a failure; None where it is to be raised."""
+        if not isinstance(error, Exception):
+            return None
+        name = call["name"]
+        about = _about_arguments(name, error)
+        if about is not None:
+            return mistake(call, "invalid_arguments", about)
+        if not isinstance(error, self.setup.told):
+            return None
+        text = f"Tool {name!r} failed with {type(error).__name__}: {error}"
+        return mistake(call, "tool_failed", text)
+
+    def _checked(self, call: Any, answer: Any) -> ToolMessage:
+        """An answer that belongs to its call."""
+        if isinstance(answer, str):
+            answer = ToolMessage(answer, tool_call_id=call["id"], name=call["name"])
+        if not isinstance(answer, ToolMessage):
+            raise InputError(
+                f"A call of {call['name']!r} gave {answer!r:.200} ({type(answer).__name__}): what "
+                "answers a call of an agent's is a ToolMessage, or a text."
+            )
+        changes: dict[str, Any] = {}
+        if answer.tool_call_id != call["id"]:
+            changes["tool_call_id"] = call["id"]  # else the call would never be answered
+        if answer.id is None:
+            changes["id"] = fresh_id()
+        checked: ToolMessage = answer.model_copy(update=changes) if changes else answer
+        if self.thread is not None and type(checked.content) is not str:
+            row_of(checked)  # what cannot be kept is a failure of this call, and no other
+        return checked
+
+
+class _Making:
+    """Around one call: what it opens is closed, and its failure becomes an answer, or goes on."""
+
+    __slots__ = ("_call", "_calls", "_run", "answer", "below", "raised")
+
+    def __init__(self, calls: Calls, call: Any, run: Run) -> None:
+        self._calls, self._call, self._run = calls, call, run
+        self.below = run.fork()
+        self.answer: Any = None
+        self.raised: Exception | None = None
+
+    def _tells(self, error: BaseException | None) -> bool:
+        """Whether the call has an answer all the same."""
+        if error is None:
+            return True
+        self.answer = self._calls.told(self._call, error)
+        if self.answer is not None and isinstance(error, Exception):
+            self.raised = error
+        return self.answer is not None
+
+    def __enter__(self) -> _Making:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if self._tells(error):
+            _sync.close_streams(self.below, error)
+            return error is not None
+        _sync.abandon(error, self.below, self._run.streams)  # type: ignore[arg-type]
+        return False
+
+    async def __aenter__(self) -> _Making:
+        return self
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if self._tells(error):
+            await _async.close_streams(self.below, error)
+            return error is not None
+        await self._calls.keep_carried(self._call, error)
+        await _async.abandon(error, self.below, self._run.streams)  # type: ignore[arg-type]
+        return False
+
+
+class _Lane(Inner, Leaf):
+    """Makes one call after the other, as long as there are any."""
+
+    name = "tools"
+
+    def __init__(self, calls: Calls, run: Run) -> None:
+        self._calls, self._run = calls, run
+
+    def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        calls = self._calls
+        try:
+            for call in calls.open_calls():
+                if calls.reports:
+                    yield from calls.reported(call, self._run)
+                else:
+                    yield calls.answer(call, self._run)
+        except BaseException:
+            calls.stop()
+            raise
+
+    async def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        calls = self._calls
+        try:
+            for call in calls.open_calls():
+                if not calls.reports:
+                    yield await calls.aanswer(call, self._run)
+                    continue
+                reported: Any = calls.areported(call, self._run)
+                run.holds(reported, self)
+                async for item in reported:
+                    yield item
+        except BaseException:
+            calls.stop()
+            raise
+
+
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    """What it gives; a cancellation that comes meanwhile carries it."""
+    given: list[Any] = []
+    try:
+        await call_in_thread(lambda: given.append(function()))
+    except BaseException as error:
+        if given and not isinstance(error, Exception):
+            carry(error, given[0])
+        raise
+    return given[0]
+
+
+def _around(run: Run) -> Run:
+    """For the fan-out, whose lanes are no runs of their own: the tools' runs are the step's."""
+    gate = run.gate
+    return Run(BARE if gate is None else Scope(max_concurrency=gate), run.streams)
+
+
+def _same(item: Any) -> Any:
+    return item
+
+
+def _about_arguments(tool: str, error: Exception) -> str | None:
+    """What to tell the model where the arguments are wrong: the tool has not run then. A body may
+    raise the same classes about something else; only a tool's own check says so."""
+    notes = [n for n in getattr(error, "__notes__", ()) if n.startswith(f"Tool {tool!r} has not")]
+    if notes:
+        return f"{notes[0]} Correct the arguments and call it again."
+    if isinstance(error, ToolArgumentsError) and repr(tool) in str(error):
+        return str(error)
+    return None

@@ -1,0 +1,78 @@
+"""A lock between processes that dies with its holder: a file that is locked while it is held, and
+removed when it is let go.
+
+The operating system holds the lock, and lets go of it when the process ends, however it does. A
+file that a dead process has left is locked by the next one. On Windows, where an open file cannot
+be removed, the file stays.
+
+Source: flock(2). Who removes a file may do so between another's opening it and locking it, so what
+was locked must be the file that still has the name.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+__all__ = ["lock_file"]
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+    def _unlock(handle: int, path: Path) -> None:
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        # Of this opening of the file, so that threads of one process exclude each other too.
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(handle: int, path: Path) -> None:
+        with suppress(FileNotFoundError):
+            path.unlink()
+        fcntl.flock(handle, fcntl.LOCK_UN)  # a forked child may have the handle, too
+
+
+def lock_file(path: Path) -> Callable[[], None] | None:
+    """Lock a file, which is made; does not wait. Gives the function that lets it go, or None where
+    somebody else holds it.
+
+    Raises:
+        OSError: it cannot be made or locked.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        mine = False
+        try:
+            _lock(handle)
+            mine = _is_at(handle, path)
+        except (BlockingIOError, PermissionError):
+            return None
+        finally:
+            if not mine:
+                os.close(handle)
+        if mine:
+            return partial(_let_go, handle, path)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _let_go(handle: int, path: Path) -> None:
+    try:
+        _unlock(handle, path)
+    finally:
+        os.close(handle)

@@ -1,0 +1,310 @@
+"""`EmbeddingStore`: a store with an embedding model, in both colours, over two methods.
+
+A store writes `_put` (texts and their vectors go in) and `_nearest` (what is close to a vector).
+Everything public is here, once: the model is asked by its sync or async method, and what a store
+does is called as it is or in a worker thread.
+"""
+
+from __future__ import annotations
+
+import uuid
+from abc import abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+from headrace.documents import Document
+from headrace.embeddings import Embeddings
+from headrace.embeddings.base import checked_model
+from headrace.errors import InputError
+from headrace.runnables.configs import run_in_executor
+
+from .base import Scored, VectorStore, listed
+from .similarity import Rows, Vector, length, most_relevant
+
+__all__ = ["EmbeddingStore", "Nearest", "check_count", "check_dimension", "names_of"]
+
+
+class Nearest(NamedTuple):
+    """What is close to a vector, best first; `vectors` is empty where it was not asked for."""
+
+    documents: list[Document]
+    scores: list[float]
+    vectors: Sequence[Vector] = ()
+
+
+class EmbeddingStore(VectorStore):
+    """A store that makes the vectors of its texts itself.
+
+    Args:
+        embedding: the model that makes them.
+
+    Raises:
+        ConfigError: it cannot embed.
+    """
+
+    def __init__(self, embedding: Embeddings) -> None:
+        self.embedding = checked_model(embedding, type(self).__name__)
+
+    @property
+    def embeddings(self) -> Embeddings:
+        return self.embedding
+
+    # ---- what a store writes ---------------------------------------------------------------------
+
+    @abstractmethod
+    def _put(
+        self, names: list[str], documents: Sequence[Document], vectors: Sequence[Vector]
+    ) -> None:
+        """Add documents under these ids, or replace those that have them: all or, on an error,
+        none. Of documents with one id the last is kept."""
+
+    @abstractmethod
+    def _nearest(
+        self, vector: Vector, k: int, *, filter: Any = None, vectors: bool = False
+    ) -> Nearest:
+        """The `k` documents that are closest to a vector; with their own `vectors` if asked for."""
+
+    def _reaches(self, score: float, threshold: float) -> bool:
+        """Whether a score is as good as another; a store whose scores are distances says so."""
+        return score >= threshold
+
+    # ---- making one ------------------------------------------------------------------------------
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: list[str],
+        embedding: Embeddings,
+        metadatas: list[dict[str, Any]] | None = None,
+        ids: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """A store of these texts; see `add_texts`. The rest goes to the class."""
+        store = cls(embedding, **kwargs)
+        store.add_texts(texts, metadatas, ids=ids)
+        return store
+
+    @classmethod
+    async def afrom_texts(
+        cls,
+        texts: list[str],
+        embedding: Embeddings,
+        metadatas: list[dict[str, Any]] | None = None,
+        ids: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """`from_texts`, async."""
+        store = cls(embedding, **kwargs)
+        await store.aadd_texts(texts, metadatas, ids=ids)
+        return store
+
+    # ---- what is in it ---------------------------------------------------------------------------
+
+    def add_documents(
+        self, documents: list[Document], ids: list[str] | None = None, **kwargs: Any
+    ) -> list[str]:
+        """Add documents, or replace those of the same id; all of them or, on an error, none.
+
+        Raises:
+            InputError: there are more or fewer ids than documents, or the embedding model gave
+                vectors that do not go with each other or with those in the store.
+        """
+        documents = listed(documents)
+        names = names_of(documents, ids)
+        if documents:
+            vectors = self.embedding.embed_documents([d.page_content for d in documents])
+            self._put_checked(names, documents, vectors)
+        return names
+
+    async def aadd_documents(
+        self, documents: list[Document], ids: list[str] | None = None, **kwargs: Any
+    ) -> list[str]:
+        """`add_documents`, async; the storing is done in a thread."""
+        documents = listed(documents)
+        names = names_of(documents, ids)
+        if documents:
+            vectors = await self.embedding.aembed_documents([d.page_content for d in documents])
+            await run_in_executor(None, self._put_checked, names, documents, vectors)
+        return names
+
+    def _put_checked(
+        self, names: list[str], documents: Sequence[Document], vectors: Sequence[Vector]
+    ) -> None:
+        if len(vectors) != len(documents):
+            raise InputError(
+                f"{type(self.embedding).__name__} gave {len(vectors)} vectors for "
+                f"{len(documents)} texts: embed_documents must give one for each text."
+            )
+        self._put(names, documents, vectors)
+
+    # ---- searching -------------------------------------------------------------------------------
+
+    def similarity_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, filter: Any = None, **kwargs: Any
+    ) -> list[Scored]:
+        """The `k` documents most similar to an embedding, best first, and the store's scores.
+
+        Args:
+            embedding: the vector of what is searched for.
+            k: how many at most.
+            filter: which documents may be found; each store says what it takes.
+            **kwargs: `score_threshold` leaves out what has a worse score. `fetch_k` is taken and
+                not needed: what is filtered out does not count.
+
+        Raises:
+            InputError: `k` is no number of documents, the filter is none, or the embedding is not
+                of the dimension of those in the store.
+        """
+        check_count("k", k)
+        threshold = _threshold(kwargs)
+        found = self._nearest(embedding, k, filter=filter)
+        scored = zip(found.documents, found.scores, strict=True)
+        return [each for each in scored if threshold is None or self._reaches(each[1], threshold)]
+
+    async def asimilarity_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, filter: Any = None, **kwargs: Any
+    ) -> list[Scored]:
+        """`similarity_search_with_score_by_vector`, async; the comparing is done in a thread."""
+        return await run_in_executor(
+            None, self.similarity_search_with_score_by_vector, embedding, k, filter, **kwargs
+        )
+
+    def similarity_search_with_score(
+        self, query: str, k: int = 4, filter: Any = None, **kwargs: Any
+    ) -> list[Scored]:
+        """The `k` documents most similar to a text, best first, and the store's scores."""
+        vector = self.embedding.embed_query(_text(query))
+        return self.similarity_search_with_score_by_vector(vector, k, filter, **kwargs)
+
+    async def asimilarity_search_with_score(
+        self, query: str, k: int = 4, filter: Any = None, **kwargs: Any
+    ) -> list[Scored]:
+        """`similarity_search_with_score`, async."""
+        vector = await self.embedding.aembed_query(_text(query))
+        return await self.asimilarity_search_with_score_by_vector(vector, k, filter, **kwargs)
+
+    def similarity_search_by_vector(
+        self, embedding: list[float], k: int = 4, filter: Any = None, **kwargs: Any
+    ) -> list[Document]:
+        """The `k` documents most similar to an embedding, best first."""
+        found = self.similarity_search_with_score_by_vector(embedding, k, filter, **kwargs)
+        return [document for document, _ in found]
+
+    def similarity_search(
+        self, query: str, k: int = 4, filter: Any = None, **kwargs: Any
+    ) -> list[Document]:
+        """The `k` documents most similar to a text, best first."""
+        found = self.similarity_search_with_score(query, k, filter, **kwargs)
+        return [document for document, _ in found]
+
+    async def asimilarity_search(
+        self, query: str, k: int = 4, filter: Any = None, **kwargs: Any
+    ) -> list[Document]:
+        """`similarity_search`, async."""
+        found = await self.asimilarity_search_with_score(query, k, filter, **kwargs)
+        return [document for document, _ in found]
+
+    # ---- maximal marginal relevance --------------------------------------------------------------
+
+    def max_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        filter: Any = None,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """Of the `fetch_k` most similar documents, `k` that are not similar to each other.
+
+        Similar means the cosine here, whatever the store's distance is.
+
+        Raises:
+            InputError: `k` or `fetch_k` is no number of documents, or `lambda_mult` is not between
+                0 and 1.
+        """
+        check_count("k", k)
+        check_count("fetch_k", fetch_k)
+        if not 0 <= lambda_mult <= 1:
+            raise InputError(f"lambda_mult is {lambda_mult!r}: give a number from 0 to 1.")
+        _threshold(kwargs, known=())
+        found = self._nearest(embedding, fetch_k, filter=filter, vectors=True)
+        if not found.documents:
+            return []
+        rows = Rows(found.vectors)
+        chosen = most_relevant(rows.cosines(embedding), rows, k, lambda_mult)
+        return [found.documents[i] for i in chosen]
+
+    def max_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """`max_marginal_relevance_search_by_vector` for a text."""
+        vector = self.embedding.embed_query(_text(query))
+        return self.max_marginal_relevance_search_by_vector(
+            vector, k, fetch_k, lambda_mult, **kwargs
+        )
+
+    async def amax_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """`max_marginal_relevance_search`, async."""
+        vector = await self.embedding.aembed_query(_text(query))
+        return await self.amax_marginal_relevance_search_by_vector(
+            vector, k, fetch_k, lambda_mult, **kwargs
+        )
+
+
+# ---- checks, for stores --------------------------------------------------------------------------
+
+
+def _text(query: Any) -> str:
+    """What is searched for. Raises InputError for what is no text."""
+    if isinstance(query, str):
+        return query
+    raise InputError(
+        f"A store is searched for a text, and the query is {query!r:.200} "
+        f"({type(query).__name__}): give a string, or a vector to …_by_vector()."
+    )
+
+
+def check_count(name: str, count: Any) -> None:
+    """Refuse what is no number of documents."""
+    if not hasattr(count, "__index__") or count < 0:  # numpy's integers count too
+        raise InputError(f"{name} is {count!r}: give the number of documents you want, 0 or more.")
+
+
+def _threshold(
+    kwargs: Mapping[str, Any], known: Collection[str] = ("score_threshold", "fetch_k")
+) -> float | None:
+    """The `score_threshold` among what a search was given beside its own arguments."""
+    unknown = sorted(set(kwargs) - set(known))
+    if unknown:
+        names = ", ".join(("k", "filter", *known))
+        raise InputError(f"A search was given {unknown[0]!r}, which it does not know: use {names}.")
+    threshold: float | None = kwargs.get("score_threshold")
+    return threshold
+
+
+def check_dimension(vector: Vector, dimension: int | None) -> float:
+    """The length of a vector that goes with those in the store, if there are any.
+
+    Raises:
+        InputError: it has another dimension, or is no vector of finite numbers.
+    """
+    size = length(vector)
+    if dimension is not None and len(vector) != dimension:
+        raise InputError(
+            f"The embedding has {len(vector)} dimensions and those in the store have "
+            f"{dimension}: use the model that the store was filled with."
+        )
+    return size
+
+
+def names_of(documents: Sequence[Document], ids: Sequence[str | None] | None) -> list[str]:
+    """An id for each document: the given one, else its own, else a new one."""
+    if ids and len(ids) != len(documents):
+        raise InputError(
+            f"There are {len(ids)} ids for {len(documents)} documents: give one for each."
+        )
+    given = ids or [document.id for document in documents]
+    return [str(each) if each else str(uuid.uuid4()) for each in given]

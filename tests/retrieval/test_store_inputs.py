@@ -1,0 +1,91 @@
+"""What users get wrong when they fill and search stores: a sentence, and nothing is embedded."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.documents import Document
+from headrace.embeddings import DeterministicFakeEmbedding
+from headrace.errors import ConfigError, InputError
+from headrace.retrievers import (
+    BM25Retriever,
+    ContextualCompressionRetriever,
+    EmbeddingsFilter,
+)
+from headrace.vectorstores import FAISS, InMemoryVectorStore, SQLiteVec
+from laws.colours import every_colour
+
+MODEL = DeterministicFakeEmbedding(size=4)
+
+
+@pytest.fixture(params=["faiss", "in_memory", "sqlite"])
+def empty(request, tmp_path):
+    """A function from an embedding model to an empty store of it."""
+    return {
+        "faiss": FAISS,
+        "in_memory": InMemoryVectorStore,
+        "sqlite": lambda model: SQLiteVec(model, str(tmp_path / "a.db")),
+    }[request.param]
+
+
+@pytest.mark.parametrize("kind", ["None", "function", "class"])
+def test_a_store_needs_a_model(empty, kind):
+    wrong = {"None": None, "function": len, "class": DeterministicFakeEmbedding}[kind]
+    with pytest.raises(ConfigError, match=r"embedding model of .* give an instance of Embeddings"):
+        empty(wrong)
+
+
+def test_documents_are_a_list_of_documents(empty):
+    store = empty(MODEL)
+    with pytest.raises(InputError, match="give a list of documents"):
+        store.add_documents(Document("a"))
+    with pytest.raises(InputError, match=r"one is 'a' \(str\).*add_texts"):
+        store.add_documents(["a"])
+    with pytest.raises(InputError, match="give a list of documents"):
+        InMemoryVectorStore.from_documents(Document("a"), MODEL)
+
+
+@every_colour
+def test_what_a_loader_gives_lazily_is_taken_whole(colour):
+    def body(doors):
+        made = FAISS.from_documents((Document(text) for text in "ab"), MODEL)
+        made.add_documents(Document(text) for text in "cd")
+        return sorted(doc.page_content for doc in doors.invoke(made.as_retriever(), "a"))
+
+    assert colour.run(body) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("query", [None, ["a"], {"question": "a"}], ids=["None", "list", "dict"])
+def test_a_query_is_a_text(empty, query):
+    store = empty(MODEL)
+    store.add_texts(["a"])
+    for search in (store.similarity_search, store.max_marginal_relevance_search):
+        with pytest.raises(InputError, match="searched for a text"):
+            search(query)
+
+
+def test_ids_are_a_list(empty):
+    store = empty(MODEL)
+    store.add_texts(["a", "b"], ids=["a", "b"])
+    with pytest.raises(InputError, match=r"delete\(ids='ab'\): give a list of ids"):
+        store.delete("ab")
+    assert len(store.get_by_ids(["a", "b"])) == 2
+
+
+def test_merging_takes_the_same_kind_of_store():
+    with pytest.raises(InputError, match="takes another FAISS, not InMemoryVectorStore"):
+        FAISS(MODEL).merge_from(InMemoryVectorStore(MODEL))
+
+
+def test_texts_of_bm25_are_a_list():
+    with pytest.raises(InputError, match="texts is the string 'abc': give a list"):
+        BM25Retriever.from_texts("abc")
+
+
+def test_a_compressor_is_one():
+    base = InMemoryVectorStore(MODEL).as_retriever()
+    with pytest.raises(ValueError, match="give a BaseDocumentCompressor; a splitter"):
+        ContextualCompressionRetriever(base_compressor=len, base_retriever=base)
+    with pytest.raises(ValueError, match="did you mean 'similarity_threshold'") as told:
+        EmbeddingsFilter(embeddings=MODEL, similarity_treshold=0.5)
+    assert "errors.pydantic.dev" not in str(told.value)
