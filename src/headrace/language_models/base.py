@@ -8,6 +8,7 @@ thread in async runs. Which one is in the tables below.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 
 from pydantic import Field
@@ -417,9 +418,15 @@ _LS_PARAMS: tuple[tuple[str, tuple[str, ...], Any], ...] = (
 
 def _own(model: Any, name: str) -> Any:
     """A field, or an attribute of the class; `getattr` takes long to say that there is none."""
-    if name in vars(model) or any(name in vars(cls) for cls in type(model).__mro__):
+    cls: Any = type(model)
+    if name in vars(model) or _has(cls, name):
         return getattr(model, name)
     return None
+
+
+@lru_cache(maxsize=512)
+def _has(cls: type, name: str) -> bool:
+    return any(name in vars(each) for each in cls.__mro__)
 
 
 def _provider(name: str) -> str:
