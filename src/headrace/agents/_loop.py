@@ -126,7 +126,7 @@ def _asked(messages: Sequence[BaseMessage], rules: Rules, steps: int) -> Step:
         return Fail(
             MaxErrorsError(
                 f"The model was told of its mistakes {rules.max_errors} times in a row, and made "
-                f"another one: {messages[-1].text!r:.300}. Say in the tools' descriptions what "
+                f"another one ({messages[-1].text!r:.300}). Say in the tools' descriptions what "
                 "they take, use another model, or raise max_errors.",
                 messages=messages,
             )
