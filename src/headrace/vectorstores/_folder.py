@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from headrace._file_locks import exclusive
 from headrace.errors import InputError
 
 from .base import StoreFileError
@@ -58,7 +59,7 @@ def save(
     """
     _check_name(name)
     _make(folder)
-    with _turn(folder) as alone:
+    with exclusive(folder) as alone:
         token, before = uuid.uuid4().hex, _named(folder, name)
         try:
             files = {
@@ -223,30 +224,3 @@ def _damaged(path: Path, how: str) -> StoreFileError:
     return StoreFileError(
         f"{str(path)!r} is damaged: {how}. Take it from a backup, or make the store again."
     )
-
-
-if sys.platform == "win32":
-
-    @contextmanager
-    def _turn(folder: Path) -> Iterator[bool]:
-        """Whether no other process saves in the folder meanwhile: nobody knows."""
-        yield False
-
-else:
-    import fcntl
-
-    @contextmanager
-    def _turn(folder: Path) -> Iterator[bool]:
-        """Wait for the folder's lock, which dies with its process, and hold it. False where there
-        are no locks, as on some network file systems."""
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            yield _locked(handle)
-        finally:
-            os.close(handle)
-
-    def _locked(handle: int) -> bool:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            return True
-        return False

@@ -18,23 +18,18 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from ..._file_locks import lock as _lock
+
 __all__ = ["lock_file"]
 
 if sys.platform == "win32":
     import msvcrt
-
-    def _lock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
 
     def _unlock(handle: int, path: Path) -> None:
         msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
 
 else:
     import fcntl
-
-    def _lock(handle: int) -> None:
-        # Of this opening of the file, so that threads of one process exclude each other too.
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _unlock(handle: int, path: Path) -> None:
         with suppress(FileNotFoundError):
