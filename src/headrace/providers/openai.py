@@ -146,25 +146,12 @@ class ChatOpenAI(ChatCompletionsModel):
         only_there = _ONLY_THERE.match(str(request.get("model") or self.model))
         return bool(only_there) or self.use_previous_response_id or wants_responses(request)
 
-    def _request(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None,
-        given: dict[str, Any],
-        *,
-        stream: bool,
-    ) -> dict[str, Any]:
-        settings = {"model": self.model, **self._parameters(given)}
+    def _written(self, messages: list[BaseMessage], settings: dict[str, Any]) -> dict[str, Any]:
         if not self._is_for_responses(settings):
-            return super()._request(messages, stop, given, stream=stream)
-        settings.pop("stream_usage", None)
-        if stop:
-            settings["stop"] = stop
-        if stream:
-            settings["stream"] = True
-        options = dict(settings.pop("stream_options", None) or {})
+            return super()._written(messages, settings)
+        options = dict(settings.pop("stream_options", ()))
         options.pop("include_usage", None)  # it always is
-        if stream and options:
+        if options:
             settings["stream_options"] = options
         said: Any = messages
         if self.use_previous_response_id and "previous_response_id" not in settings:

@@ -109,10 +109,20 @@ class ChatCompletionsModel(StainlessChatModel):
         stream: bool,
     ) -> dict[str, Any]:
         counted = given.pop("stream_usage", self.stream_usage)
-        request = self._parameters(given)
+        settings = {"model": self.model, **self._parameters(given)}
         if stop:
-            request["stop"] = stop
-        request = {"model": self.model, "messages": self._messages(messages, request), **request}
+            settings["stop"] = stop
+        if stream:
+            settings["stream"] = True
+            if self._tells_usage if counted is None else counted:
+                settings = wanted_usage(settings)
+        else:
+            settings.pop("stream_options", None)
+        return self._written(messages, settings)
+
+    def _written(self, messages: list[BaseMessage], settings: dict[str, Any]) -> dict[str, Any]:
+        """The request that says these messages; `settings` are the other parameters of it."""
+        request = {"messages": self._messages(messages, settings["model"]), **settings}
         if "tool_choice" in request:
             request["tool_choice"] = self._tool_choice(request["tool_choice"])
         if "response_format" in request:
@@ -121,12 +131,6 @@ class ChatCompletionsModel(StainlessChatModel):
             request.pop("parallel_tool_calls", None)
         if "max_tokens" in request and self._takes_new_word(str(request["model"])):
             request.setdefault("max_completion_tokens", request.pop("max_tokens"))
-        if stream:
-            request["stream"] = True
-            if self._tells_usage if counted is None else counted:
-                request = wanted_usage(request)
-        else:
-            request.pop("stream_options", None)
         return request
 
     def _takes_new_word(self, model: str) -> bool:
@@ -143,11 +147,9 @@ class ChatCompletionsModel(StainlessChatModel):
             found["extra_body"] = {**self.extra_body, **(found.get("extra_body") or {})}
         return {name: value for name, value in found.items() if value is not None}
 
-    def _messages(
-        self, messages: list[BaseMessage], request: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+    def _messages(self, messages: list[BaseMessage], asked: Any) -> list[dict[str, Any]]:
+        """Messages as the model `asked` is sent them."""
         field = self.send_reasoning_as or _THOUGHTS.get(self.provider)
-        asked = request.get("model", self.model)
 
         def thoughts(message: AIMessage) -> dict[str, Any]:
             if field is None or not self._takes_thoughts_of(message, asked):
