@@ -60,6 +60,20 @@ def test_with_the_vocabulary_it_is_exact(kept: Path, monkeypatch: pytest.MonkeyP
     assert model.get_num_tokens_from_messages(said) == sum(map(len, texts)) + 3 * 3
 
 
+def test_a_vocabulary_is_looked_up_once_for_a_conversation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def looked_up(model: str) -> Any:
+        asked.append(model)
+        return Letters().encode_ordinary
+
+    monkeypatch.setattr("headrace.providers.openai.tokenizer", looked_up)
+    _model().get_num_tokens_from_messages([HumanMessage("Hi"), AIMessage("Ho")])
+    assert asked == ["gpt-4o"]
+
+
 def test_models_that_nobody_knows_are_estimated(
     kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from headrace.conversation.openai_form import role_of
@@ -170,21 +170,26 @@ class ChatOpenAI(ChatCompletionsModel):
 
     # ---- tokens ---------------------------------------------------------------------------------
 
+    def _encoder(self) -> Callable[[str], list[int]] | None:
+        """From a text to token ids; None where nothing here knows them."""
+        return self.custom_get_token_ids or tokenizer(self.model)
+
     def get_token_ids(self, text: str) -> list[int]:
         """The tokens of `text` by number; see `_openai/tokens.py` for what has to be there."""
-        encode = None if self.custom_get_token_ids else tokenizer(self.model)
+        encode = self._encoder()
         return encode(text) if encode else super().get_token_ids(text)
 
     @property
     def _counts_exactly(self) -> bool:
-        return self.custom_get_token_ids is not None or tokenizer(self.model) is not None
+        return self._encoder() is not None
 
     def get_num_tokens_from_messages(
         self, messages: Any, tools: Sequence[Any] | None = None
     ) -> int:
         """How many tokens a conversation has, as OpenAI counts the text of it; what images, files
         and tools add is not told by OpenAI, and estimated for tools alone."""
-        if not self._counts_exactly:
+        encode = self._encoder()
+        if encode is None:
             return super().get_num_tokens_from_messages(messages, tools)
         texts = [json.dumps(tool) for tool in described_tools(tools)] if tools else []
         given = self._messages_in(messages)
@@ -193,4 +198,4 @@ class ChatOpenAI(ChatCompletionsModel):
             for call in getattr(message, "tool_calls", ()):
                 texts += [call["name"], json.dumps(call["args"])]
         around = MESSAGE_TOKENS * (len(given) + 1)
-        return around + sum(self.get_num_tokens(text) for text in texts if text)
+        return around + sum(len(encode(text)) for text in texts if text)

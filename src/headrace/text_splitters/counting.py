@@ -27,7 +27,8 @@ def tiktoken_encoding(encoding_name: str, model_name: str | None) -> Any:
     try:
         import tiktoken
     except ImportError as error:
-        raise MissingExtraError("tiktoken", purpose="Splitting by OpenAI's tokens") from error
+        purpose = "Splitting by OpenAI's tokens"
+        raise MissingExtraError("tiktoken", extra="tokens", purpose=purpose) from error
     try:
         if model_name is not None:
             return tiktoken.encoding_for_model(model_name)
