@@ -202,7 +202,8 @@ def test_of_equally_relevant_documents_the_most_similar_comes_where_langchain_ro
 
 def test_a_score_threshold_works_where_langchain_has_no_relevance():
     both = Both(5, 3)
-    call = {"search_type": "similarity_score_threshold", "search_kwargs": {"score_threshold": 0.9}}
+    search = {"score_threshold": 0.999}
+    call = {"search_type": "similarity_score_threshold", "search_kwargs": search}
     theirs, ours = both("as_retriever", **call)
     with pytest.raises(NotImplementedError):
         theirs.invoke("text 1")

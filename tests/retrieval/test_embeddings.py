@@ -10,10 +10,13 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding as LangChains
 from pydantic import ValidationError
 
 from headrace.embeddings import DeterministicFakeEmbedding, Embeddings, FakeEmbeddings
+from headrace.embeddings._normal import normal
 
 SRC = Path(__file__).parents[2] / "src"
 
@@ -44,7 +47,7 @@ def test_the_vectors_are_the_same_in_every_process_and_python():
     # Written down, so that a change of the numbers, which would break stored vectors, is seen.
     vector = DeterministicFakeEmbedding(size=3).embed_query("héllo \ud800")
     assert vector == pytest.approx(
-        [-0.5633095220537918, -2.0296420604229533, -0.04523863537511463], abs=1e-12
+        [1.1290684266844215, 0.8519759358916615, -1.2641182021708], abs=1e-12
     )
     program = (
         "import json, sys; from headrace.embeddings import DeterministicFakeEmbedding as D;"
@@ -60,6 +63,20 @@ def test_the_vectors_are_the_same_in_every_process_and_python():
             check=True,
         )
         assert json.loads(done.stdout) == vector
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7, 99_999_999, 2**32 - 1])
+def test_the_numbers_are_those_of_numpy(seed):
+    # So many that each way through the ziggurat is taken, its tail too.
+    ours, theirs = normal(seed, 30_000), numpy.random.default_rng(seed).normal(size=30_000)
+    assert max(map(abs, ours)) > 3.66
+    assert ours == pytest.approx(theirs.tolist(), rel=1e-12)
+
+
+@pytest.mark.parametrize("text", ["", "foo", "héllo", "a longer text, of some words"])
+def test_the_vectors_are_those_of_langchain_core(text):
+    theirs = LangChains(size=40).embed_query(text)
+    assert DeterministicFakeEmbedding(size=40).embed_query(text) == pytest.approx(theirs, rel=1e-12)
 
 
 def test_the_components_are_normally_distributed():
