@@ -9,6 +9,7 @@ import pytest
 from headrace.errors import IncompleteStream
 from headrace.merge import merge
 from headrace.messages import message_chunk_to_message
+from headrace.providers._chat.reader import ChatReader
 from headrace.providers._mistral.reader import MistralReader
 
 DONE = {"done": True}
@@ -128,6 +129,26 @@ def test_a_whole_answer_leaves_it_out_too() -> None:
     reader = MistralReader("mistral", prefix="Hello")
     texts = [merge(list(chunks)).text for chunks in reader.candidates({"choices": choices})]
     assert texts == [" 0", " 1"]
+
+
+@pytest.mark.parametrize(
+    ("reader", "told"),
+    [
+        (lambda: MistralReader("mistral", prefix="Hello"), "Hel"),
+        (lambda: ChatReader("openai", think_tags=True), "<th"),
+    ],
+    ids=["prefix", "tag"],
+)
+def test_what_another_choice_held_back_is_told_in_the_end(reader: Any, told: str) -> None:
+    """It looked like the beginning that was given, or like a tag, until its choice ended."""
+    first, other = (event("stop", content=text) for text in ("A", told))
+    other["choices"][0]["index"] = 1
+    reading = reader()
+    chunks = [chunk for each in (first, other, DONE) for chunk in reading.feed(each)]
+    message = merge([*chunks, *reading.finish()])
+    assert message.text == "A"
+    (held,) = message.response_metadata["other_choices"]
+    assert held == {"index": 1, "content": told, "tool_calls": [], "finish_reason": "stop"}
 
 
 def test_a_choice_that_ended_with_an_error_is_a_failure() -> None:

@@ -15,14 +15,14 @@ the end (usage, finish reason, model) comes once, in the last chunk (`chunk_posi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
 
 from headrace.errors import IncompleteStream, ProviderError, StreamError
 from headrace.merge import merge, merge_dicts
-from headrace.messages import AIMessageChunk
+from headrace.messages import AIMessageChunk, message_chunk_to_message
 from headrace.messages.usage import UsageMetadata
 
 __all__ = ["MISSHAPEN", "Answer", "as_json"]
@@ -37,11 +37,17 @@ MISSHAPEN: Final = (ArithmeticError, AttributeError, LookupError, TypeError, Val
 class Answer:
     """Reads one answer; see the head of the file.
 
+    Of several candidates in a stream it reads the first. The others have readers like it
+    (`_reader_of`), and what these read stands in the last chunk's metadata.
+
     Args:
         provider: whose answer it is, for `response_metadata` and errors.
         blocks: begin with blocks: something other than text is to be expected, such as citations,
             which have to stand with their text.
     """
+
+    _again: Callable[[int], Any]
+    """A reader like this one, for a candidate by its number, where there may be several."""
 
     def __init__(self, provider: str, *, blocks: bool = False) -> None:
         self.provider = provider
@@ -61,6 +67,7 @@ class Answer:
         self._kind: str | None = None  # its kind, where it goes on without a key
         self._places: dict[Any, int] = {}  # from the vendor's key of a block to its number
         self._known: dict[Any, list[Any]] = {}  # by a call's place: its id, its name
+        self._others: dict[int, Answer] = {}
 
     # ---- what drivers call ----------------------------------------------------------------------
 
@@ -89,10 +96,10 @@ class Answer:
         with self._understood(sent):
             self._read_whole(answer)
             self._before_end()
-            said = self._take()
+            said, last = self._take(), self._end()
         if not said and self.finish_reason is None:  # an answer that says nothing is none
             raise self._unreadable(sent)
-        yield from (*said, self._end())
+        yield from (*said, last)
 
     def candidates(self, answer: Event) -> Iterable[list[AIMessageChunk]]:
         """The chunks of each candidate in a whole answer: one, unless the vendor says more."""
@@ -248,6 +255,27 @@ class Answer:
 
     # ---- inside ---------------------------------------------------------------------------------
 
+    def _reader_of(self, number: int) -> Any:
+        """The reader of a candidate; this one is that of the first, number 0."""
+        if number == 0:
+            return self
+        if number not in self._others:
+            other = self._others[number] = self._again(number)
+            other.id = self.id
+        return self._others[number]
+
+    def _as_other(self, number: int) -> dict[str, Any]:
+        """What was read of a candidate that is not the first."""
+        self._before_end()
+        chunks = [*self._given, *self._take(), self._end()]
+        message: Any = message_chunk_to_message(merge(chunks))
+        return {
+            "index": number,
+            "content": message.content,
+            "tool_calls": message.tool_calls,
+            "finish_reason": self.finish_reason,
+        }
+
     @contextmanager
     def _understood(self, event: Event | None) -> Iterator[None]:
         try:
@@ -313,6 +341,9 @@ class Answer:
 
     def _end(self) -> AIMessageChunk:
         facts = {"model_provider": self.provider, **self._told()}
+        others = [reader._as_other(number) for number, reader in sorted(self._others.items())]
+        if others:
+            facts["other_choices"] = others
         return AIMessageChunk(
             "",
             id=self._ident if self._given else self.id,

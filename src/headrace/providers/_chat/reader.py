@@ -17,11 +17,10 @@ request asked for that, its usage; then nothing is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from headrace.merge import merge
-from headrace.messages import AIMessageChunk, message_chunk_to_message
+from headrace.messages import AIMessageChunk
 
 from .._base.answer import Answer
 from .tags import ThinkTags
@@ -65,10 +64,7 @@ class ChatReader(Answer):
         super().__init__(provider, blocks=blocks)
         self._done = False
         self._wants_usage = wants_usage
-        self._others: dict[int, ChatReader] = {}
-        self._again: Callable[[], ChatReader] = lambda: type(self)(
-            provider, think_tags=think_tags, blocks=blocks
-        )
+        self._again = lambda number: type(self)(provider, think_tags=think_tags, blocks=blocks)
         self._tags = ThinkTags() if think_tags else None
         self._logprobs: dict[str, list[Any]] = {}
         self._audio: dict[str, Any] = {}
@@ -91,21 +87,14 @@ class ChatReader(Answer):
             return
         self._read_head(event)
         for choice in event.get("choices") or ():
-            number = choice.get("index") or 0
-            reader = self if number == 0 else self._other(number)
+            reader = self._reader_of(choice.get("index") or 0)
             reader.read_choice(choice, choice.get("delta") or choice.get("message") or {})
-
-    def _other(self, number: int) -> ChatReader:
-        if number not in self._others:
-            self._others[number] = self._again()
-        return self._others[number]
 
     def _candidates(self, answer: _Object) -> Iterable[list[AIMessageChunk]]:
         """The chunks of each choice."""
-        choices = answer.get("choices") or [{}]
-        for choice in choices:
-            reader = self._again()
-            yield list(reader.whole({**answer, "choices": [{**choice, "index": 0}]}, answer))
+        for number, choice in enumerate(answer.get("choices") or [{}]):
+            alone = {**answer, "choices": [{**choice, "index": 0}]}
+            yield list(self._again(number).whole(alone, answer))
 
     def _read_head(self, event: _Object) -> None:
         if not self.id:
@@ -219,25 +208,6 @@ class ChatReader(Answer):
         self._said(audio.get("transcript") or "")
         if audio.get("data"):
             self._sound.append(audio["data"])
-
-    def _end(self) -> AIMessageChunk:
-        last = super()._end()
-        others = [(number, reader.message()) for number, reader in sorted(self._others.items())]
-        if others:
-            last.response_metadata["other_choices"] = [
-                {
-                    "index": number,
-                    "content": message.content,
-                    "tool_calls": message.tool_calls,
-                    "finish_reason": message.response_metadata.get("finish_reason"),
-                }
-                for number, message in others
-            ]
-        return last
-
-    def message(self) -> Any:
-        """The message so far, of a choice that is not the first."""
-        return message_chunk_to_message(merge([*self._given, *self._take(), self._end()]))
 
     def _before_end(self) -> None:
         if self._tags is not None:

@@ -36,7 +36,6 @@ class CohereReader(Answer):
     def __init__(self, provider: str, *, model: str | None = None, blocks: bool = False) -> None:
         super().__init__(provider, blocks=blocks)
         self.model = model
-        self._again = lambda: CohereReader(provider, model=model, blocks=blocks)
         self._logprobs: list[Any] = []
 
     def _failure(self, event: Object) -> Object | None:

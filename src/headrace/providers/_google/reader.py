@@ -20,8 +20,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from headrace.errors import ContentFilterError
-from headrace.merge import merge
-from headrace.messages import AIMessageChunk, message_chunk_to_message
+from headrace.messages import AIMessageChunk
 
 from .._base.answer import Answer
 from .citations import citations, grown
@@ -67,12 +66,9 @@ class GoogleReader(Answer):
 
     def __init__(self, provider: str, *, blocks: bool = False, number: int = 0) -> None:
         super().__init__(provider, blocks=blocks)
-        self._again: Callable[[int], GoogleReader] = lambda number: GoogleReader(
-            provider, blocks=blocks, number=number
-        )
+        self._again = lambda number: GoogleReader(provider, blocks=blocks, number=number)
         self._place = number
         self._made_up = 0  # ids so far
-        self._others: dict[int, GoogleReader] = {}
         self._texts: list[str] = []  # of the answer; citations count in it
         self._grounding: dict[str, Any] = {}
         self._cited: dict[str, Any] = {}
@@ -91,9 +87,7 @@ class GoogleReader(Answer):
         if not candidates:
             self._check_blocked(event.get("promptFeedback") or {})
         for candidate in candidates:
-            number = candidate.get("index") or 0
-            reader = self if number == 0 else self._other(number)
-            reader.read_candidate(candidate)
+            self._reader_of(candidate.get("index") or 0).read_candidate(candidate)
         self._keep(event, _READ_ABOVE)
 
     def _candidates(self, answer: _Object) -> Iterable[list[AIMessageChunk]]:
@@ -101,12 +95,6 @@ class GoogleReader(Answer):
         for number, candidate in enumerate(answer.get("candidates") or [{}]):
             alone = {**answer, "candidates": [{**candidate, "index": 0}] if candidate else []}
             yield list(self._again(number).whole(alone, answer))
-
-    def _other(self, number: int) -> GoogleReader:
-        if number not in self._others:
-            self._others[number] = self._again(number)
-            self._others[number].id = self.id
-        return self._others[number]
 
     def made_up_id(self) -> str:
         """An id for a call that has none; the same one whenever this answer is read."""
@@ -276,26 +264,6 @@ class GoogleReader(Answer):
             "logprobs_result": self._logprobs,
         }
         self.facts.update((name, value) for name, value in beside.items() if value)
-
-    def _end(self) -> AIMessageChunk:
-        last = super()._end()
-        others = [(number, reader.message()) for number, reader in sorted(self._others.items())]
-        if others:
-            last.response_metadata["other_choices"] = [
-                {
-                    "index": number,
-                    "content": message.content,
-                    "tool_calls": message.tool_calls,
-                    "finish_reason": message.response_metadata.get("finish_reason"),
-                }
-                for number, message in others
-            ]
-        return last
-
-    def message(self) -> Any:
-        """The message so far, of a candidate that is not the first."""
-        self._before_end()
-        return message_chunk_to_message(merge([*self._given, *self._take(), self._end()]))
 
 
 _PLAIN: Final = frozenset({"content", "finishReason", "index"})

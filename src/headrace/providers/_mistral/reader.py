@@ -27,7 +27,7 @@ class MistralReader(ChatReader):
 
     def __init__(self, provider: str, *, prefix: str = "") -> None:
         super().__init__(provider)
-        self._again = lambda: MistralReader(provider, prefix=prefix)
+        self._again = lambda number: MistralReader(provider, prefix=prefix)
         self._prefix = prefix
         self._held = ""  # may be the prefix, told again
 
