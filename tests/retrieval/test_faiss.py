@@ -503,7 +503,7 @@ def test_searches_go_on_while_much_is_added(monkeypatch):
             seen.append(len(store.similarity_search_by_vector(rows[0], k=5000)))
             return super().writing()
 
-    store._table._lock = Watched()
+    store._table._lock = Watched("a FAISS")
     store.add_embeddings(zip("x" * 1200, rows[10:1210], strict=True))
     assert seen == [10, 10, 10, 10]
     assert len(store.similarity_search_by_vector(rows[0], k=5000)) == 1210

@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from headrace._fork import in_child
 from headrace.chat_history.base import BaseChatMessageHistory
 from headrace.chat_history.rows import checked_limit, checked_session, read_rows, written_rows
 from headrace.errors import ConfigError
@@ -250,6 +251,12 @@ def _closed(path: Path, why: str) -> HistoryFileError:
 
 
 _GIVEN = RLock()  # for connections of users', on which transactions of threads must not mix
+
+
+@in_child
+def _let_go() -> None:
+    global _GIVEN
+    _GIVEN = RLock()
 
 
 def _statements(table: str) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .._file_locks import lock
+from .._fork import in_child
 
 __all__ = ["Claim", "FileClaim", "NoClaim", "ThreadClaim"]
 
@@ -120,6 +121,7 @@ class FileClaim(ThreadClaim):
         super().release()
 
 
+@in_child
 def _forget() -> None:
     """In a forked child: what its parent has claimed is not the child's, nor to be kept by it."""
     global _guard
@@ -128,7 +130,3 @@ def _forget() -> None:
     for handle in _handles:
         os.close(handle)
     _handles.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)

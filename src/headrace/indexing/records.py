@@ -24,6 +24,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TypedDict
 
+from headrace._fork import told_after_fork
 from headrace.errors import InputError
 from headrace.runnables.configs import run_in_executor
 
@@ -189,6 +190,14 @@ class InMemoryRecordManager(RecordManager):
         self._groups: defaultdict[str | None, dict[str, None]] = defaultdict(dict)
         self._latest = 0.0
         self._lock = threading.Lock()  # of the records
+        told_after_fork(self)
+
+    def _forked(self) -> None:
+        if self._lock.locked():  # another thread of the parent was changing them
+            self._lock = threading.Lock()
+            self._groups.clear()
+            for key, record in self.records.items():
+                self._groups[record["group_id"]][key] = None
 
     def create_schema(self) -> None:
         """There is nothing to make."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from headrace._fork import in_child
 from headrace._progress import bar
 from headrace._twins import THREAD, Call, Plan, arun, run
 from headrace.embeddings.base import Embeddings
@@ -239,15 +239,12 @@ _engines: dict[tuple[Path, int], _Engine] = {}
 _loading = threading.Lock()
 
 
+@in_child
 def _forget() -> None:
     """In a forked child a load may hold the lock for ever, and a session's threads are gone."""
     global _loading
     _loading = threading.Lock()
     _engines.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
 
 
 def _groups(stretches: Sequence[_Stretch], most: int) -> Iterator[list[_Stretch]]:

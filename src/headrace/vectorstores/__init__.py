@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from headrace._lazy import later, listed
 
-from .base import StoreFileError, UnsupportedError, VectorStore, VectorStoreRetriever
+from .base import (
+    HalfWrittenError,
+    StoreFileError,
+    UnsupportedError,
+    VectorStore,
+    VectorStoreRetriever,
+)
 from .in_memory import InMemoryVectorStore
 
 if TYPE_CHECKING:
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FAISS",
     "DistanceStrategy",
+    "HalfWrittenError",
     "InMemoryVectorStore",
     "SQLiteVec",
     "StoreFileError",

@@ -42,7 +42,7 @@ class Table:
             str(document.id): i for i, document in enumerate(documents) if document is not None
         }
         self._there: Any = None  # which positions may be found, while nothing changes
-        self._lock = SharedLock()
+        self._lock = SharedLock("a FAISS")
 
     @classmethod
     def of(cls, settings: IndexSettings, documents: Sequence[Document], rows: Any) -> Table:

@@ -2,12 +2,14 @@
 
 Each use has a connection of its own, which is kept for the next use. The database is in WAL mode:
 readers never wait, and writers, of all processes, take turns. A database in memory has one
-connection, and its users take turns.
+connection, and its users take turns. A forked child opens connections of its own; of a database in
+memory it has a copy.
 
 Python's own sqlite3 is not used, because many builds of Python (those of pyenv, of python.org for
 macOS) cannot load extensions into it.
 
-Source: https://www.sqlite.org/wal.html, https://rogerbinns.github.io/apsw/
+Source: https://www.sqlite.org/wal.html, https://www.sqlite.org/howtocorrupt.html (2.6),
+https://rogerbinns.github.io/apsw/
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from itertools import count
 from threading import Lock, RLock
 from typing import Any
 
+from headrace._fork import told_after_fork
 from headrace.errors import MissingExtraError
 
+from ._shared_lock import half_written
 from .base import StoreFileError
 
 __all__ = ["IN_MEMORY", "SQLiteFile"]
@@ -28,6 +32,8 @@ __all__ = ["IN_MEMORY", "SQLiteFile"]
 IN_MEMORY = ":memory:"
 
 _AGAIN = 0.01  # seconds until a change of the journal's mode is tried again
+
+_inherited: list[Any] = []  # connections of the parent of this process: neither used nor closed
 
 
 class SQLiteFile:
@@ -51,6 +57,18 @@ class SQLiteFile:
         self._numbers = count()
         self._opening = Lock()
         self._alone = RLock() if path == IN_MEMORY else None
+        self._half_written = False
+        told_after_fork(self)
+
+    def _forked(self) -> None:
+        self._opening = Lock()
+        if self._alone is None:
+            _inherited.extend(self._free)
+            self._free = []
+        elif not self._alone.acquire(blocking=False):
+            self._half_written = True
+        else:
+            self._alone.release()
 
     @contextmanager
     def reading(self) -> Iterator[Any]:
@@ -104,6 +122,8 @@ class SQLiteFile:
     @contextmanager
     def _connection(self) -> Iterator[Any]:
         if self._alone is not None:
+            if self._half_written:
+                raise half_written("a database in memory")
             with self._alone:
                 if not self._free:
                     self._free.append(self._opened())

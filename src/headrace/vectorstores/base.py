@@ -21,7 +21,13 @@ from headrace.retrievers import BaseRetriever
 from headrace.runnables._repr import called
 from headrace.runnables.configs import run_in_executor
 
-__all__ = ["StoreFileError", "UnsupportedError", "VectorStore", "VectorStoreRetriever"]
+__all__ = [
+    "HalfWrittenError",
+    "StoreFileError",
+    "UnsupportedError",
+    "VectorStore",
+    "VectorStoreRetriever",
+]
 
 log = logging.getLogger("headrace")
 
@@ -40,6 +46,11 @@ class UnsupportedError(HeadraceError, NotImplementedError):
 class StoreFileError(HeadraceError, ValueError):
     """The file or folder of a store is not there, damaged, closed to this process, or something
     else."""
+
+
+class HalfWrittenError(HeadraceError, RuntimeError):
+    """This process was forked while another thread of its parent used the store, which it has half
+    of."""
 
 
 class VectorStore(ABC):

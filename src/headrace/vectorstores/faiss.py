@@ -20,6 +20,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
+from headrace._fork import told_after_fork
 from headrace.documents import Document
 from headrace.embeddings import Embeddings
 from headrace.errors import InputError
@@ -95,6 +96,10 @@ class FAISS(EmbeddingStore):
             ef_search=ef_search,
         )
         self._table: Table | None = None  # another one when the index is made anew
+        self._forked()
+        told_after_fork(self)
+
+    def _forked(self) -> None:
         self._changing = Lock()  # one change at a time; searches do not wait for it
 
     @property
