@@ -431,6 +431,19 @@ def test_tokens_and_names() -> None:
 
 
 @every_colour
+def test_a_tool_inside_a_chain_is_told_with_the_id_of_its_call(colour: Any) -> None:
+    def body(doors: Any) -> None:
+        heard = Heard()
+        there = as_langchain(RunnableLambda(lambda call: call) | add)
+        call = {"type": "tool_call", "id": "c1", "name": "add", "args": {"a": 1, "b": 2}}
+        doors.invoke(there, call, {"callbacks": [heard]})
+        told = heard.told["add"]
+        assert (told["tool_call_id"], told["inputs"]) == ("c1", call["args"])
+
+    colour.run(body)
+
+
+@every_colour
 def test_a_tool(colour: Any) -> None:
     def body(doors: Any) -> None:
         heard = Heard()

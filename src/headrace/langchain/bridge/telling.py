@@ -29,9 +29,9 @@ from langchain_core.tracers._streaming import _StreamingCallbackHandler
 
 from ...callbacks.arguments import (
     AT_ONCE,
+    MODELS,
     error_of,
     extras,
-    facts,
     given_of,
     kind_of,
     messages_of,
@@ -53,11 +53,10 @@ from ...events import (
     RunStarted,
     ToolProgress,
 )
+from ...messages.tool_calls import split_call
 from .values import to_langchain
 
 __all__ = ["Telling"]
-
-_MODELS = ("chat_model", "llm")
 
 
 class _Told:
@@ -133,7 +132,7 @@ class Telling:
         """All; but chunks of other steps than models only where there is a tap."""
         if run.id == self._own:
             return ()
-        chunks = run.run_type in _MODELS or (self._taps and run.run_type not in AT_ONCE)
+        chunks = run.run_type in MODELS or (self._taps and run.run_type not in AT_ONCE)
         return _ALL if chunks else _ALL - {RunChunk}
 
     # ------------------------------------------------------------- in each colour
@@ -172,9 +171,9 @@ class Telling:
         elif kind == "llm":
             yield lambda: manager.on_llm_start(card, prompts_of(value)[:1], **about)
         elif kind == "tool":
-            about.update({k: v for k, v in facts(run).items() if k == "tool_call_id"})
-            given = to_langchain(_arguments(value))
-            yield lambda: manager.on_tool_start(card, text_of(value), inputs=given, **about)
+            args, about["tool_call_id"] = split_call(value)
+            given = to_langchain(args) if isinstance(args, dict) else None
+            yield lambda: manager.on_tool_start(card, text_of(args), inputs=given, **about)
         elif kind == "retriever":
             yield lambda: manager.on_retriever_start(card, str(value), **about)
         else:
@@ -202,7 +201,7 @@ class Telling:
         told = self._runs.get(event.run.id)
         if told is None:
             return
-        if kind_of(event.run.run_type) in _MODELS:
+        if kind_of(event.run.run_type) in MODELS:
             found = None if event.whole else token_of(event.chunk)
             if found is not None:
                 token, chunk = found
@@ -222,7 +221,7 @@ class Telling:
         for tap in told.taps or ():
             yield tap.close
         kind = kind_of(event.run.run_type)
-        if kind in _MODELS:
+        if kind in MODELS:
             result = to_langchain(result_of(event.output, given_of(event.run)))
             yield lambda: told.manager.on_llm_end(result)
             return
@@ -243,7 +242,7 @@ class Telling:
             yield tap.close
         error = error_of(event) if isinstance(event, RunFailed) else GeneratorExit()
         kind = kind_of(event.run.run_type)
-        if kind in _MODELS:
+        if kind in MODELS:
             response = to_langchain(result_of(event.partial))
             yield lambda: told.manager.on_llm_error(error, response=response)
         else:
@@ -276,11 +275,3 @@ _STEPS: dict[type, Any] = {
     ToolProgress: Telling._progress,
 }
 _ALL = frozenset(_STEPS)
-
-
-def _arguments(value: Any) -> Any:
-    """A tool's input as LangChain tells it: of a tool call its arguments."""
-    from ...messages.tool_calls import split_call
-
-    given, _ = split_call(value)
-    return given if isinstance(given, dict) else None
