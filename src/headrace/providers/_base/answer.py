@@ -183,11 +183,10 @@ class Answer:
             fields: dict[str, Any] = {"reasoning": text or ""}
             self._piece("reasoning", key, {**fields, "extras": extras} if extras else fields)
 
-    def refusal(self, text: str | None, key: Any = None, **extras: Any) -> None:
+    def refusal(self, text: str | None, key: Any = None) -> None:
         """A piece of a refusal."""
         if text:
-            fields: dict[str, Any] = {"refusal": text}
-            self._piece("refusal", key, {**fields, "extras": extras} if extras else fields)
+            self._piece("refusal", key, {"refusal": text})
 
     def block(self, block: Mapping[str, Any], key: Any = None) -> None:
         """A standard block, or with the `key` of an earlier one a piece of that. `{"type":

@@ -62,8 +62,8 @@ class _Backend:
 
 
 def break_off(client: Any) -> Any:
-    """The same client, of an SDK or of httpx, with connections that can be shut from another
-    thread. One that is made otherwise is left as it is, and waited for."""
+    """The same client, of a model, with connections that can be shut from another thread. One that
+    is made otherwise is left as it is, and waited for."""
     for pool in _pools(client):
         backend = getattr(pool, "_network_backend", None)
         if backend is not None and not isinstance(backend, _Backend):
@@ -71,16 +71,13 @@ def break_off(client: Any) -> Any:
     return client
 
 
-# Where SDKs keep their `httpx.Client`: openai, anthropic, groq; cohere; google-genai; mistralai;
-# then google-genai and mistralai as they are used here.
+# Where a model's client keeps its `httpx.Client`: of openai, anthropic, groq; of cohere; of
+# google-genai and of mistralai, as they are used here.
 _PLACES = (
     ("_client",),
     ("_client_wrapper", "httpx_client", "httpx_client"),
-    ("_api_client", "_httpx_client"),
-    ("sdk_configuration", "client"),
     ("api", "_httpx_client"),
     ("sdk_configuration", "client", "http"),
-    (),
 )
 
 

@@ -102,9 +102,8 @@ class Provider(BaseModel):
     _asks_for_key: ClassVar[bool] = False
     """Whether the SDK takes a function that gives the key, and asks it at each request. It is asked
     here where not."""
-    _advice: ClassVar[Mapping[str, str]] = {
-        "verbose": "leave it out; events tell what happens in a run (astream_events).",
-    }
+    _advice: ClassVar[Mapping[str, str]]
+    """Of settings that LangChain's classes have and these have not: what to write instead."""
 
     timeout: Any = named("timeout", "request_timeout")
     max_retries: int | None = Field(default=None, ge=0)

@@ -75,10 +75,6 @@ class GoogleProvider(Provider):
         version = version or environment("GOOGLE_GENAI_API_VERSION")
         return {**settings, "version": version or ("v1beta1" if self._cloud else "v1beta")}
 
-    def _key(self) -> Any:
-        key = super()._key()
-        return key() if callable(key) else key
-
     def _make_client(self, settings: Mapping[str, Any], *, is_async: bool) -> Client:
         genai = self._sdk_module()
         given = settings.get("http_client")

@@ -245,9 +245,6 @@ class MistralSdk(Provider):
         told: Any = error
         return Fault(told.status_code, told.body, told.headers)
 
-    def _sdk_error(self, event: Event, call: Call) -> Exception | None:
-        return None
-
 
 class MistralChatSdk(MistralSdk, ProviderChatModel):
     """What Mistral's chat models have besides: streams."""
