@@ -25,8 +25,8 @@ from ..prompt_values import PromptValue
 from .described import described, info_of
 
 __all__ = ["AT_ONCE", "MODELS", "RunCancelledError", "error_of", "extras", "facts", "given_of",
-           "kind_of", "messages_of", "name_card", "prompts_of", "result_of", "retry_state",
-           "text_of", "token_of", "transcript"]  # fmt: skip
+           "kind_of", "messages_of", "name_card", "note_call", "prompts_of", "result_of",
+           "retry_state", "text_of", "token_of", "transcript"]  # fmt: skip
 
 MODELS = frozenset({"chat_model", "llm"})
 """The types of runs whose chunks are tokens."""
@@ -76,14 +76,22 @@ def facts(run: Any) -> dict[str, Any]:
     """`run_id`, `parent_run_id` and `tags`: worked out once per run and kept with it; of a tool
     that was called by a tool call, its `tool_call_id` as well."""
     found = run.notes
-    if found is None:
+    if found is None or "run_id" not in found:
         above = run.parent_ids
         found = run.notes = {
             "run_id": run.id,
             "parent_run_id": above[-1] if above else None,
             "tags": run.all_tags,
+            **(found or {}),
         }
     return found  # type: ignore[no-any-return]
+
+
+def note_call(run: Any, call_id: str) -> None:
+    """Keep with a tool's run which call it answers; the other facts are not worked out for it."""
+    if run.notes is None:
+        run.notes = {}
+    run.notes["tool_call_id"] = call_id
 
 
 def extras(run: Any) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def to_messages(value: Any) -> list[BaseMessage]:
     Raises:
         InputError: it is nothing that a model can be asked.
     """
+    if type(value) is list:
+        return convert_to_messages(value)
     if isinstance(value, PromptValue):
         return value.to_messages()
     if isinstance(value, (str, BaseMessage)):

@@ -271,8 +271,8 @@ class AIMessageChunk(AIMessage, BaseMessageChunk):
         if not chunks:
             return more  # its calls were given whole, if there are any
         whole = parse_tool_call_chunks(chunks, ended=True)
-        grown = parse_tool_call_chunks(chunks)
         read = more.get("tool_calls"), more.get("invalid_tool_calls")
+        grown = whole if read == (None, None) else parse_tool_call_chunks(chunks)
         if all(one is None or one in both for one, *both in zip(read, grown, whole, strict=True)):
             more["tool_calls"], more["invalid_tool_calls"] = whole
         else:  # somebody has set them, or changed what they read: that stays, but for half calls

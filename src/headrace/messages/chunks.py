@@ -44,6 +44,7 @@ class BaseMessageChunk(BaseMessage):
     __slots__ = ()
 
     _kind: ClassVar[type[BaseMessageChunk]]  # the class itself, of the hidden one what it hides
+    _whole: ClassVar[type[BaseMessage]]  # what it is a piece of
     # The hidden subclass; None where a sum is merged at once: kinds with a dict, or an own `+`.
     _unread: ClassVar[type | None] = None
     _same: ClassVar[tuple[str, ...]] = ()  # fields that must agree in the addends of a sum
@@ -54,6 +55,7 @@ class BaseMessageChunk(BaseMessage):
         if unread:
             return
         cls._kind = cls
+        cls._whole = next(one for one in cls.__mro__ if not issubclass(one, BaseMessageChunk))
         lazy = lazy and cls.__dictoffset__ == 0 and cls.__add__ is BaseMessageChunk.__add__
         cls._unread = _unread_kind(cls) if lazy else None
 
@@ -271,7 +273,7 @@ def message_chunk_to_message(chunk: BaseMessage) -> BaseMessage:
     """The whole message of a chunk, of the kind the chunk is a piece of; others as they are."""
     if not isinstance(chunk, BaseMessageChunk):
         return chunk
-    kind: Any = next(base for base in chunk._kind.__mro__ if not issubclass(base, BaseMessageChunk))
+    kind: Any = chunk._whole
     message: Any = _new(kind)
     message.content = copy_tree(chunk.content)
     message.id, message.name = chunk.id, chunk.name

@@ -105,6 +105,8 @@ def convert_to_messages(messages: Any) -> list[BaseMessage]:
     Raises:
         InputError: it is no sequence, or something in it does not describe a message.
     """
+    if type(messages) is list:
+        return [m if isinstance(m, BaseMessage) else convert_to_message(m) for m in messages]
     to_messages = getattr(messages, "to_messages", None)
     if to_messages is not None:  # LangChain's prompt values have it too, and its own messages
         return [convert_to_message(message) for message in to_messages()]

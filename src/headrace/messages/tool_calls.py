@@ -315,6 +315,12 @@ def _arguments(text: str) -> tuple[Any, str | None]:
 
 def _whole_arguments(text: str) -> tuple[Any, str | None]:
     """The arguments that all of the text is, else None; and what is wrong with them."""
+    try:
+        args = json.loads(text)  # of an object JsonStream makes the same, and takes longer
+    except (ValueError, RecursionError):
+        args = None
+    if isinstance(args, dict):
+        return args, None
     from headrace.jsonstream import JsonStream  # as above
 
     stream = JsonStream(prose=False)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from ..callbacks.arguments import facts
+from ..callbacks.arguments import note_call
 from ..config import RunnableConfig, merge_configs
 from ..messages import ToolMessage
 from ..messages.tool import ToolOutputMixin
@@ -57,7 +57,7 @@ def asked(tool: str, value: Any, run: Run) -> tuple[Any, str | None]:
     """The arguments and the id of the call, if it is one; views find the id with the run."""
     given, call_id = split_call(value)
     if call_id is not None and run.observed:
-        facts(run)["tool_call_id"] = call_id
+        note_call(run, call_id)
     if given is None and given is not value:
         raise ToolArgumentsError(
             f"A call of tool {tool!r} has the keys 'id', 'name' and 'args'; received {value!r}, "

@@ -193,20 +193,22 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
         if isinstance(given, dict):
             return {**given, "description": self.description} if self.description else given
         made_of = (self.name, self.description, given)
-        if self._shown_schema is None or self._shown_schema[0] != made_of:
+        shown = self._kept["_shown_schema"]
+        if shown is None or shown[0] != made_of:
             whole = self._schema()
             model = subset(whole, self.name, self.description, injected_in(whole))
-            self._shown_schema = (made_of, model)
-        return self._shown_schema[1]
+            shown = self._shown_schema = (made_of, model)
+        return shown[1]
 
     def _schema(self) -> Any:
         """What inputs are checked against: the given schema, or one of the body's signature."""
         if self.args_schema is not None:
             return self.args_schema
-        if self._inferred is None or self._inferred[0] != self.name:
+        inferred = self._kept["_inferred"]
+        if inferred is None or inferred[0] != self.name:
             model = create_schema_from_function(self.name, self._source(), description="")
-            self._inferred = (self.name, model)
-        return self._inferred[1]
+            inferred = self._inferred = (self.name, model)
+        return inferred[1]
 
     def _source(self) -> Callable[..., Any]:
         """The body whose signature says what the arguments are."""
@@ -240,6 +242,11 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
 
     # ------------------------------------------------------------- a call
 
+    @property
+    def _kept(self) -> Mapping[str, Any]:
+        """The private attributes. pydantic takes 2 µs to get at one by its name."""
+        return self.__pydantic_private__  # type: ignore[return-value]
+
     def _body(self, name: str) -> Body:
         """A body taken apart."""
         body = self._read.get(name)
@@ -259,7 +266,7 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
 
     def _hidden(self) -> frozenset[str]:
         """The arguments that are no observer's business: those that no model gives."""
-        given, found = self._kept_back
+        given, found = self._kept["_kept_back"]
         if found is None or given is not self.args_schema:
             given, bodies = self.args_schema, self._bodies()
             own = frozenset(body.config for body in bodies if body.config is not None)
@@ -288,7 +295,7 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
 
     def _with_call_id(self, given: Any, call_id: str | None, body: Body) -> Any:
         """The input, with the id of its call where the body wants it."""
-        of_schema = self._for_ids
+        of_schema = self._kept["_for_ids"]
         if of_schema[0] is not self.args_schema:
             fields = injected_in(self.args_schema, InjectedToolCallId)
             of_schema = self._for_ids = self.args_schema, fields

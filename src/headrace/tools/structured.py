@@ -87,9 +87,10 @@ class FunctionTool(BaseTool):
         return given if body.config is None else {**given, body.config: config}
 
     def _taken_apart(self, colour: _Colour) -> Body:
-        body = self._taken.get(colour)
+        taken: dict[_Colour, Body] = self._kept["_taken"]
+        body = taken.get(colour)
         if body is None:
-            body = self._taken[colour] = Body(self.func if colour == "sync" else self.coroutine)
+            body = taken[colour] = Body(self.func if colour == "sync" else self.coroutine)
         return body
 
     def _target(self, colour: _Colour) -> tuple[Callable[..., Any], Body]:
