@@ -17,7 +17,8 @@ Sync code cannot be cancelled: siblings in threads are awaited, and start nothin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from ..scope import Scope
 from ..shapes import Kwargs, Leaf
 from ..tools.errors import ToolArgumentsError
 from ..tools.progress import Progress, carried, carry
+from ._aside import APut, Put, aaside, aside, from_thread
 from ._inner import Inner
 from ._loop import mistake
 from ._saving import row_of
@@ -101,12 +103,12 @@ class Calls(Inner, Leaf):
 
     def _value(self, value: Any, run: Run, kw: Kwargs) -> list[Any]:
         if self._width == 1:
-            return [self.answer(call, run) for call in self._todo]
+            return [each for call in self._todo for each in self.stream(call, run)]
         return list(self._open(None, run, kw))
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> list[Any]:
         if self._width == 1:
-            return [await self.aanswer(call, run) for call in self._todo]
+            return [each for call in self._todo async for each in self.astream(call, run)]
         stream: Any = self._aopen(None, run, kw)
         try:
             return [answer async for answer in stream]
@@ -115,68 +117,28 @@ class Calls(Inner, Leaf):
 
     # ------------------------------------------------------------- one call
 
-    def answer(self, call: Any, run: Run, heard: list[Any] | None = None) -> ToolMessage:
-        """The answer to a call, kept. `heard`: gets what the tool reports."""
+    def stream(self, call: Any, run: Run) -> Iterator[Any]:
+        """What the tool reports, where that is wanted, as it comes; then the answer, kept. A user's
+        function around the call works aside meanwhile, as only what it puts can be streamed."""
+        if self.reports and self.setup.wrap is not None:
+            return aside(lambda put: [*self._answered(call, run, put)][-1])
+        return self._answered(call, run)
+
+    def astream(self, call: Any, run: Run) -> AsyncGenerator[Any, None]:
+        """`stream`, async."""
+        if self.reports and self.setup.wrap is not None:
+
+            async def work(put: APut) -> Any:
+                return [each async for each in self._aanswered(call, run, put)][-1]
+
+            return aaside(work)
+        return self._aanswered(call, run)
+
+    def _answered(self, call: Any, run: Run, put: Put | None = None) -> Iterator[Any]:
+        """`put`: gets what is reported behind a user's function."""
         with _Making(self, call, run) as making:
-            wrap = self.setup.wrap
-            if wrap is None:
-                made = self._made(making.below, heard, call)
-            else:
-                made = run.call(wrap, call, partial(self._made, making.below, heard))
-            making.answer = self._checked(call, made)
-        if self.thread is not None:
-            self.thread.append([making.answer])
-        return self._kept(making)
-
-    async def aanswer(self, call: Any, run: Run, heard: list[Any] | None = None) -> ToolMessage:
-        """`answer`, async. A plain function around it works in a thread, and the tool with it."""
-        async with _Making(self, call, run) as making:
-            wrap = self.setup.wrap
-            if wrap is None:
-                made = await self._amade(making.below, heard, call)
-            elif wrap.awaited:
-                made = await run.acall(wrap, call, partial(self._amade, making.below, heard))
-            else:
-                make = partial(self._made, making.below, heard)
-                made = await _in_thread(partial(run.call, wrap, call, make))
-            making.answer = self._checked(call, made)
-        if self.thread is not None:
-            await self.thread.aappend([making.answer])
-        return self._kept(making)
-
-    def _made(self, below: Run, heard: list[Any] | None, call: Any) -> Any:
-        wrong = self._wrong(call)
-        if wrong is not None:
-            return wrong
-        tool = self.setup.tools[call["name"]]
-        if heard is None:
-            return _sync.value_step(tool, call, below)
-        heard += _sync.open_step(tool.reporting(), Once(call), below)
-        return heard.pop()
-
-    async def _amade(self, below: Run, heard: list[Any] | None, call: Any) -> Any:
-        wrong = self._wrong(call)
-        if wrong is not None:
-            return wrong
-        tool = self.setup.tools[call["name"]]
-        if heard is None:
-            return await _async.value_step(tool, call, below)
-        async for item in _async.open_step(tool.reporting(), Once(call), below):
-            heard.append(item)
-        return heard.pop()
-
-    def reported(self, call: Any, run: Run) -> Iterator[Any]:
-        """What the tool reports, as it comes, then the answer, kept; behind functions of the
-        user's, what it reports comes with the answer."""
-        if self.setup.wrap is not None or self._wrong(call) is not None:
-            heard: list[Any] = []
-            answer = self.answer(call, run, heard)
-            yield from (*heard, answer)
-            return
-        with _Making(self, call, run) as making:
-            reporting = self.setup.tools[call["name"]].reporting()
             made = None
-            for made in _sync.open_step(reporting, Once(call), making.below):
+            for made in self._steps(call, run, making.below, put):
                 if type(made) is Progress:
                     yield made
             making.answer = self._checked(call, made)
@@ -184,24 +146,81 @@ class Calls(Inner, Leaf):
             self.thread.append([making.answer])
         yield self._kept(making)
 
-    async def areported(self, call: Any, run: Run) -> AsyncIterator[Any]:
-        """`reported`, async."""
-        if self.setup.wrap is not None or self._wrong(call) is not None:
-            heard: list[Any] = []
-            answer = await self.aanswer(call, run, heard)
-            for item in (*heard, answer):
-                yield item
-            return
+    async def _aanswered(
+        self, call: Any, run: Run, put: APut | None = None
+    ) -> AsyncGenerator[Any, None]:
+        """`_answered`, async."""
         async with _Making(self, call, run) as making:
-            reporting = self.setup.tools[call["name"]].reporting()
             made = None
-            async for made in _async.open_step(reporting, Once(call), making.below):
+            async for made in await self._asteps(call, run, making.below, put):
                 if type(made) is Progress:
                     yield made
             making.answer = self._checked(call, made)
         if self.thread is not None:
             await self.thread.aappend([making.answer])
         yield self._kept(making)
+
+    def _steps(self, call: Any, run: Run, below: Run, put: Put | None) -> Iterator[Any]:
+        """What comes of a call; the answer is the last of it."""
+        if self.setup.wrap is None:
+            return self._made(call, below)
+        return Once(self._hooked(call, run, below, put))
+
+    async def _asteps(
+        self, call: Any, run: Run, below: Run, put: APut | None
+    ) -> AsyncIterator[Any]:
+        """`_steps`, async. A plain function works in a thread, and the tool with it."""
+        wrap = self.setup.wrap
+        if wrap is None:
+            return await self._amade(call, below)
+        if wrap.awaited:
+            return Once(await self._ahooked(call, run, below, put))
+        inside = None if put is None else from_thread(put)
+        return Once(await _in_thread(partial(self._hooked, call, run, below, inside)))
+
+    def _hooked(self, call: Any, run: Run, below: Run, put: Put | None) -> Any:
+        """The answer, by way of the user's functions."""
+
+        def run_tool(call: Any) -> Any:
+            answer = None
+            for answer in self._made(call, below):
+                if put is not None and type(answer) is Progress:
+                    put(answer)
+            return answer
+
+        wrap: Any = self.setup.wrap
+        return run.call(wrap, call, run_tool)
+
+    async def _ahooked(self, call: Any, run: Run, below: Run, put: APut | None) -> Any:
+        """`_hooked`, async."""
+
+        async def run_tool(call: Any) -> Any:
+            answer = None
+            async for answer in await self._amade(call, below):
+                if put is not None and type(answer) is Progress:
+                    await put(answer)
+            return answer
+
+        wrap: Any = self.setup.wrap
+        return await run.acall(wrap, call, run_tool)
+
+    def _made(self, call: Any, below: Run) -> Iterator[Any]:
+        wrong = self._wrong(call)
+        if wrong is not None:
+            return Once(wrong)
+        tool = self.setup.tools[call["name"]]
+        if self.reports:
+            return _sync.open_step(tool.reporting(), Once(call), below)
+        return Once(_sync.value_step(tool, call, below))
+
+    async def _amade(self, call: Any, below: Run) -> AsyncIterator[Any]:
+        wrong = self._wrong(call)
+        if wrong is not None:
+            return Once(wrong)
+        tool = self.setup.tools[call["name"]]
+        if self.reports:
+            return _async.open_step(tool.reporting(), Once(call), below)
+        return Once(await _async.value_step(tool, call, below))
 
     def _kept(self, making: _Making) -> ToolMessage:
         answer: ToolMessage = making.answer
@@ -326,10 +345,7 @@ class _Lane(Inner, Leaf):
         calls = self._calls
         try:
             for call in calls.open_calls():
-                if calls.reports:
-                    yield from calls.reported(call, self._run)
-                else:
-                    yield calls.answer(call, self._run)
+                yield from calls.stream(call, self._run)
         except BaseException:
             calls.stop()
             raise
@@ -338,13 +354,9 @@ class _Lane(Inner, Leaf):
         calls = self._calls
         try:
             for call in calls.open_calls():
-                if not calls.reports:
-                    yield await calls.aanswer(call, self._run)
-                    continue
-                reported: Any = calls.areported(call, self._run)
-                run.holds(reported, self)
-                async for item in reported:
-                    yield item
+                async with aclosing(calls.astream(call, self._run)) as stream:
+                    async for item in stream:
+                        yield item
         except BaseException:
             calls.stop()
             raise
