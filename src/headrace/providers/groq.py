@@ -60,6 +60,7 @@ class ChatGroq(ChatCompletionsModel):
     _asks_for_key: ClassVar[bool] = False  # the SDK takes texts alone
     _key_names: ClassVar[tuple[str, ...]] = ("GROQ_API_KEY",)
     _url_names: ClassVar[tuple[str, ...]] = ("GROQ_BASE_URL", "GROQ_API_BASE")
+    _added: ClassVar[tuple[str, ...]] = ("/openai/v1", "/openai")
     structured_modes: ClassVar[Modes] = ("function_calling", "json_schema", "json_mode")
     _tells_usage: ClassVar[bool] = False  # it does without being asked
     _settable: ClassVar[tuple[str, ...]] = (
@@ -73,13 +74,6 @@ class ChatGroq(ChatCompletionsModel):
     base_url: str | None = named("base_url", "groq_api_base")
     reasoning_format: str | None = None
     service_tier: str | None = None
-
-    def _url(self) -> str | None:
-        """Without "/openai/v1", which the SDK adds."""
-        url = super()._url()
-        if url is None:
-            return None
-        return url.rstrip("/").removesuffix("/openai/v1").removesuffix("/openai")
 
     def _reader(self, request: Mapping[str, Any]) -> Answer:
         return GroqReader(self.provider, think_tags=self.think_tags)
