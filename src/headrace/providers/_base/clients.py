@@ -10,7 +10,7 @@ its async generators first; `_keeper` is one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Lock
@@ -82,9 +82,9 @@ class Clients:
             self._sync.append((settings, client))
             return client
 
-    async def in_loop(self, settings: Settings, make: Make, package: str) -> Any:
+    async def in_loop(self, settings: Settings, make: Make, modules: Iterable[str]) -> Any:
         """The client for calls in the running loop. It is made in a thread, once, however many
-        tasks want it."""
+        tasks want it; what it needs of these `modules` is imported there."""
         loop = asyncio.get_running_loop()
         with self._lock:
             mine = self._async.get(loop) or self._first_in(loop)
@@ -94,7 +94,7 @@ class Clients:
         async with mine.making:
             client = mine.find(settings)  # another task may have made it meanwhile
             if client is None:
-                client = await call_in_thread(_imported, settings, make, package)
+                client = await call_in_thread(_imported, settings, make, modules)
                 keeper = _keeper(client)
                 mine.made.append((settings, client, keeper))
                 await anext(keeper)  # the loop knows of it now
@@ -130,8 +130,9 @@ class Clients:
         return self
 
 
-def _imported(settings: Settings, make: Make, package: str) -> Any:
-    import_module(package)
+def _imported(settings: Settings, make: Make, modules: Iterable[str]) -> Any:
+    for module in modules:
+        import_module(module)
     return make(settings)
 
 

@@ -92,6 +92,8 @@ class Provider(BaseModel):
     """The provider's name: in `response_metadata`, errors, traces and `init_chat_model`."""
     _sdk: ClassVar[tuple[str, str]]
     """The SDK's package, and the extra that brings it."""
+    _put_off: ClassVar[tuple[str, ...]] = ()
+    """Modules that the SDK imports when they are first used: too slow for an event loop."""
     _key_names: ClassVar[tuple[str, ...]] = ()
     """Environment variables that may hold the key; the first one that is set counts."""
     _url_names: ClassVar[tuple[str, ...]] = ()
@@ -237,8 +239,9 @@ class Provider(BaseModel):
 
     async def _aclient(self) -> Any:
         settings = self._connection(is_async=True)
+        modules = (self._sdk[0], *self._put_off)
         return await self._clients.in_loop(
-            settings, lambda s: self._make_client(s, is_async=True), self._sdk[0]
+            settings, lambda s: self._make_client(s, is_async=True), modules
         )
 
     def close(self) -> None:

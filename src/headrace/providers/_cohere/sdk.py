@@ -14,10 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from importlib import import_module
-from sys import modules
 from typing import Any, ClassVar
-
-from headrace._bridge import call_in_thread
 
 from .._base.errors import Fault
 from .._base.fitting import fitting
@@ -31,7 +28,6 @@ __all__ = ["CohereChatSdk", "CohereSdk"]
 
 Event = Mapping[str, Any]
 
-_PUT_OFF = "cohere.client_v2"  # which `cohere` imports when it is needed
 _BLOCKED = 498  # a token of the request, or of the answer, is on the account's list of those
 _NO_MODEL = (AttributeError, TypeError)  # what the SDK raises for `[]`, `17`, `"text"`
 
@@ -77,17 +73,13 @@ class CohereSdk(Provider):
 
     provider: ClassVar[str] = "cohere"
     _sdk: ClassVar[tuple[str, str]] = ("cohere", "cohere")
+    _put_off: ClassVar[tuple[str, ...]] = ("cohere.client_v2",)
     _key_names: ClassVar[tuple[str, ...]] = ("COHERE_API_KEY", "CO_API_KEY")
     _url_names: ClassVar[tuple[str, ...]] = ("CO_API_URL",)
     _added: ClassVar[tuple[str, ...]] = ("/v2", "/v1")
 
     timeout: Any = named("timeout", "request_timeout", "timeout_seconds")
     api_key: Key = named("api_key", "cohere_api_key", exclude=True)
-
-    async def _aclient(self) -> Any:
-        if _PUT_OFF not in modules:
-            await call_in_thread(import_module, _PUT_OFF)
-        return await super()._aclient()
 
     def _make_client(self, settings: Mapping[str, Any], *, is_async: bool) -> Any:
         sdk = self._sdk_module()

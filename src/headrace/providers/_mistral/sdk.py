@@ -13,13 +13,10 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
-from importlib import import_module
-from sys import modules
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from headrace._bridge import call_in_thread
 from headrace.errors import InputError
 
 from .._base.errors import Fault
@@ -33,7 +30,6 @@ __all__ = ["MistralChatSdk", "MistralSdk"]
 
 Event = Mapping[str, Any]
 
-_PUT_OFF = ("mistralai.client.embeddings", "mistralai.client.chat")
 _UNKNOWN = "is_unknown"  # marks what the SDK wrapped
 _STATUSES = ["408", "429", "500", "502", "503", "504"]  # after which the SDK may ask again
 
@@ -171,17 +167,13 @@ class MistralSdk(Provider):
 
     provider: ClassVar[str] = "mistral"
     _sdk: ClassVar[tuple[str, str]] = ("mistralai.client", "mistral")
+    _put_off: ClassVar[tuple[str, ...]] = ("mistralai.client.embeddings", "mistralai.client.chat")
     _key_names: ClassVar[tuple[str, ...]] = ("MISTRAL_API_KEY",)
     _url_names: ClassVar[tuple[str, ...]] = ("MISTRAL_BASE_URL",)
     _added: ClassVar[tuple[str, ...]] = ("/v1",)
 
     api_key: Key = named("api_key", "mistral_api_key", exclude=True)
     base_url: str | None = named("base_url", "endpoint", "mistral_api_url", "server_url")
-
-    async def _aclient(self) -> Any:
-        if _PUT_OFF[-1] not in modules:
-            await call_in_thread(_load)
-        return await super()._aclient()
 
     def _make_client(self, settings: Mapping[str, Any], *, is_async: bool) -> Any:
         sdk = self._sdk_module()
@@ -290,12 +282,6 @@ class MistralChatSdk(MistralSdk, ProviderChatModel):
             async for data in pieces:
                 for event in frames.feed(data):
                     yield event
-
-
-def _load() -> None:
-    """Import what the SDK puts off until it is needed, which takes too long for an event loop."""
-    for module in _PUT_OFF:
-        import_module(module)
 
 
 async def _unclosed() -> None:
