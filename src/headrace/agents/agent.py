@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from .. import _async, _async_plan, _sync, _sync_plan
@@ -30,7 +31,7 @@ from ..tools import BaseTool
 from ._advice import advised
 from ._saving import BaseSaver
 from ._session import Session
-from ._setup import as_tool, at_least, setup_of, several, waiting
+from ._setup import as_tool, setup_of, several, waiting
 from ._showing import modes_of
 from ._threads import Threads
 from .state import AgentState, listed
@@ -56,44 +57,37 @@ class _Piped(Plan):
 
 
 class Agent(ByValue, _Piped, Threads, Runnable[Any, AgentState]):
-    """Made by `create_agent`, which says what the arguments are."""
+    """Made by `create_agent`, which says what the arguments are; each is an attribute."""
 
     _layout = "inside"
     _many = Pieces.SURE
     _derived: ClassVar[tuple[str, ...]] = ("_async_only", "_setup")
 
-    def __init__(
-        self,
-        model: Any,
-        tools: Iterable[Any] | None = None,
-        *,
-        system_prompt: str | SystemMessage | None = None,
-        response_format: Any = None,
-        name: str | None = None,
-        max_steps: int = 25,
-        max_errors: int = 3,
-        parallel_tool_calls: bool = True,
-        max_concurrency: int | None = None,
-        on_error: OnError = "tell",
-        before_model: Hooks = None,
-        after_model: Hooks = None,
-        wrap_tool: Hooks = None,
-        interrupt_before: str | Sequence[str] | bool | None = (),
-        saver: BaseSaver | None = None,
-    ) -> None:
+    model: Any
+    tools: list[Any]
+    system_prompt: str | SystemMessage | None
+    response_format: Any
+    name: str | None
+    max_steps: int
+    max_errors: int
+    parallel_tool_calls: bool
+    max_concurrency: int | None
+    on_error: OnError
+    before_model: Hooks
+    after_model: Hooks
+    wrap_tool: Hooks
+    interrupt_before: list[str]
+    saver: BaseSaver | None
+
+    def __init__(self, model: Any, tools: Iterable[Any] | None = None, **settings: Any) -> None:
+        usual = _usual_settings()
+        for name in settings:
+            if name not in usual:
+                raise ConfigError(f"Agent has no argument {name}: see create_agent.")
+        vars(self).update(usual | settings)
         self.model = init_chat_model(model) if isinstance(model, str) else model
         self.tools = [as_tool(each) for each in several(tools)]
-        self.system_prompt, self.response_format, self.name = system_prompt, response_format, name
-        self.max_steps = at_least(1, "max_steps", max_steps)
-        self.max_errors = at_least(0, "max_errors", max_errors)
-        self.parallel_tool_calls = parallel_tool_calls
-        if max_concurrency is not None:
-            at_least(1, "max_concurrency", max_concurrency)
-        self.max_concurrency = max_concurrency
-        self.on_error: OnError = on_error
-        self.before_model, self.after_model, self.wrap_tool = before_model, after_model, wrap_tool
-        self.interrupt_before = waiting(interrupt_before)
-        self.saver = saver
+        self.interrupt_before = waiting(self.interrupt_before)
         self._derive()
 
     def _derive(self) -> None:
@@ -221,8 +215,7 @@ class Agent(ByValue, _Piped, Threads, Runnable[Any, AgentState]):
 
     def _settings(self) -> dict[str, Any]:
         """What was given besides, and is not as usual."""
-        parameters = list(inspect.signature(Agent.__init__).parameters.values())[3:]
-        usual = {each.name: each.default for each in parameters} | {"interrupt_before": []}
+        usual = _usual_settings() | {"interrupt_before": []}
         given = {name: getattr(self, name) for name in usual}
         return {k: v for k, v in given.items() if v is not usual[k] and v != usual[k]}
 
@@ -277,25 +270,20 @@ def create_agent(
     Raises:
         ConfigError: something of this cannot work.
     """
+    settings = {**locals()}  # the arguments, by name
     if saver is not None and checkpointer is not None:
         raise ConfigError("create_agent got saver and checkpointer, which are the same: give one.")
-    return Agent(
-        model,
-        tools,
-        system_prompt=system_prompt,
-        response_format=response_format,
-        name=name,
-        max_steps=max_steps,
-        max_errors=max_errors,
-        parallel_tool_calls=parallel_tool_calls,
-        max_concurrency=max_concurrency,
-        on_error=on_error,
-        before_model=before_model,
-        after_model=after_model,
-        wrap_tool=wrap_tool,
-        interrupt_before=interrupt_before,
-        saver=saver if saver is not None else checkpointer,
-    )
+    if settings.pop("checkpointer") is not None:
+        settings["saver"] = checkpointer
+    return Agent(**settings)
+
+
+@cache
+def _usual_settings() -> dict[str, Any]:
+    """What an agent has besides its model and tools, unless something else is given."""
+    parameters = inspect.signature(create_agent).parameters
+    usual = {name: each.default for name, each in parameters.items()}
+    return {k: v for k, v in usual.items() if k not in ("model", "tools", "checkpointer")}
 
 
 def _shown(session: Session) -> Any:
