@@ -232,16 +232,13 @@ class ChatAnthropic(StainlessChatModel):
         asked = {name: value for name, value in request.items() if name in _COUNTED}
         call = Call(asked)
         try:
-            return int(self._asked(self._client(), call).count_tokens(**asked).input_tokens)
+            return int(self._resource(self._client(), call).count_tokens(**asked).input_tokens)
         except Exception as error:
             raise self._failure(error, call) from cause_of(error)
 
     # ---- the SDK --------------------------------------------------------------------------------
 
-    def _resource(self, client: Any) -> Any:
-        return client.messages
-
-    def _asked(self, client: Any, call: Call) -> Any:
+    def _resource(self, client: Any, call: Call) -> Any:
         return (client.beta if call.request.get("betas") else client).messages
 
     def _client_classes(self) -> tuple[Any, Any]:

@@ -14,7 +14,6 @@ The protocols, and so the readers, are OpenAI's.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -22,7 +21,7 @@ from pydantic import Field, SecretStr
 
 from headrace.errors import ConfigError
 
-from ._base.keys import Key, KeyFunction
+from ._base.keys import Key, KeyFunction, environment
 from ._base.provider import Provider, named
 from .openai import ChatOpenAI, OpenAIEmbeddings
 
@@ -70,8 +69,12 @@ class _Azure(Provider):
         if not self.model:
             self.model = str(self.azure_deployment)
 
+    def _version(self) -> str | None:
+        """The API's version, as far as it is told."""
+        return self.openai_api_version or environment("OPENAI_API_VERSION")
+
     def _what_counts(self) -> dict[str, Any]:
-        version = self.openai_api_version or os.environ.get("OPENAI_API_VERSION")
+        version = self._version()
         told = {"openai_api_version": version} if version else {}
         return {**super()._what_counts(), **told}
 
@@ -88,8 +91,8 @@ class _Azure(Provider):
             )
         if url.rstrip("/").endswith(_WHOLE):
             return {**settings, **self._at_whole_address(url, is_async)}
-        version = self.openai_api_version or os.environ.get("OPENAI_API_VERSION")
-        if not version:
+        version = self._version()
+        if version is None:
             raise ConfigError(
                 f"{type(self).__name__} has no API version: set the environment variable "
                 "OPENAI_API_VERSION, or give api_version='2024-10-21' or a later one."
@@ -130,7 +133,7 @@ class _Azure(Provider):
             return "azure_ad_token_provider", asked.awaited() if is_async else asked
         if self.azure_ad_token is not None:
             return "azure_ad_token", self.azure_ad_token.get_secret_value()
-        token = os.environ.get(_TOKEN_NAME)
+        token = environment(_TOKEN_NAME)
         if self.api_key is None and token:
             return "azure_ad_token", token
         key = super()._key()
@@ -138,7 +141,7 @@ class _Azure(Provider):
 
     def _secrets(self) -> Sequence[str]:
         own = self.azure_ad_token.get_secret_value() if self.azure_ad_token else None
-        return [*super()._secrets(), *filter(None, (own, os.environ.get(_TOKEN_NAME)))]
+        return [*super()._secrets(), *filter(None, (own, environment(_TOKEN_NAME)))]
 
     def _make_client(self, settings: Mapping[str, Any], *, is_async: bool) -> Any:
         openai = self._sdk_module()
@@ -199,8 +202,8 @@ class AzureChatOpenAI(_Azure, ChatOpenAI):
         url = (self._url() or "").rstrip("/")
         if url.endswith("/models"):
             return super()._takes_new_word(model)
-        version = self.openai_api_version or os.environ.get("OPENAI_API_VERSION") or ""
-        return url.endswith("/v1") or version >= _NEW_WORD_SINCE or super()._takes_new_word(model)
+        known = (self._version() or "") >= _NEW_WORD_SINCE
+        return url.endswith("/v1") or known or super()._takes_new_word(model)
 
 
 class AzureOpenAIEmbeddings(_Azure, OpenAIEmbeddings):

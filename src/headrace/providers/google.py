@@ -16,9 +16,10 @@ from headrace.language_models.structured import Modes
 from headrace.messages import BaseMessage
 
 from ._base.answer import Answer
+from ._base.keys import environment
 from ._base.model import ChatCall, ProviderChatModel
 from ._base.provider import Call, cause_of, named
-from ._google.client import Client, GoogleProvider, environment
+from ._google.client import Client, GoogleProvider
 from ._google.embeddings import GoogleGenerativeAIEmbeddings
 from ._google.reader import GoogleReader
 from ._google.request import is_built_in, request_body

@@ -13,7 +13,6 @@ its parameters (`ONLY_RESPONSES`), a tool that is no function, or a model that i
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
@@ -23,6 +22,7 @@ from headrace.language_models.binding import described_tools
 from headrace.messages import BaseMessage
 
 from ._base.answer import Answer
+from ._base.keys import environment
 from ._base.provider import Call, Key, named
 from ._chat.model import ChatCompletionsModel
 from ._openai.embeddings import OpenAIEmbeddings
@@ -127,8 +127,8 @@ class ChatOpenAI(ChatCompletionsModel):
     def _account(self) -> dict[str, str]:
         """Whose account is charged, as the SDK finds it, too."""
         account = {
-            "organization": self.organization or os.environ.get("OPENAI_ORG_ID"),
-            "project": self.project or os.environ.get("OPENAI_PROJECT_ID"),
+            "organization": self.organization or environment("OPENAI_ORG_ID"),
+            "project": self.project or environment("OPENAI_PROJECT_ID"),
         }
         return {name: value for name, value in account.items() if value}
 
@@ -165,8 +165,8 @@ class ChatOpenAI(ChatCompletionsModel):
         built_in = any(tool.get("type") not in ("function", "custom") for tool in tools)
         return ResponsesReader(self.provider, blocks=built_in)
 
-    def _asked(self, client: Any, call: Call) -> Any:
-        return client.responses if "input" in call.request else self._resource(client)
+    def _resource(self, client: Any, call: Call) -> Any:
+        return client.responses if "input" in call.request else super()._resource(client, call)
 
     # ---- tokens ---------------------------------------------------------------------------------
 

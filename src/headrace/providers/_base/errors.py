@@ -39,6 +39,7 @@ from .keys import cleaned
 __all__ = [
     "Fault",
     "broken_off",
+    "chain",
     "in_body",
     "is_page",
     "provider_error",
@@ -66,7 +67,7 @@ class Fault(NamedTuple):
     @property
     def id(self) -> str | None:
         """The provider's name for the request, as far as it is told."""
-        lowered = {name.lower(): value for name, value in self.headers.items()}
+        lowered = _lowered(self.headers)
         stated = next((lowered[name] for name in _IDS if lowered.get(name)), None)
         if stated or self.request_id:
             return stated or self.request_id
@@ -221,7 +222,7 @@ def unreachable(
             seconds=seconds,
             **facts,
         )
-    if opened or _CUT.search(why) or any(type(one).__name__ in _READING for one in _chain(error)):
+    if opened or _CUT.search(why) or any(type(one).__name__ in _READING for one in chain(error)):
         return ConnectionError(
             f"The connection to {provider} broke off before its answer was complete ({why}): ask "
             "again (with_retry).",
@@ -239,7 +240,7 @@ def is_page(text: str) -> bool:
 
 def _a_page(provider: str, fault: Fault, page: str) -> NotFoundError:
     """The error for an address that answers with a web page, under a status of success."""
-    lowered = {name.lower(): value for name, value in fault.headers.items()}
+    lowered = _lowered(fault.headers)
     stated = str(lowered.get("content-type") or "").partition(";")[0].strip()
     kind = stated if "html" in stated else "a web page"
     words = _words(page)
@@ -283,6 +284,10 @@ def broken_off(
 
 
 # ---- reading a fault -----------------------------------------------------------------------------
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def in_body(body: Any) -> tuple[str, list[str]]:
@@ -368,7 +373,7 @@ def _fits(kind: type[ProviderError], status: int | None) -> bool:
 def retry_after(headers: Mapping[str, str], body: Any = None) -> float | None:
     """Seconds until the provider wants to be asked again: in milliseconds, in seconds or as a date
     in the headers (RFC 9110, section 10.2.3), or in the details of Google's errors."""
-    lowered = {name.lower(): value for name, value in headers.items()}
+    lowered = _lowered(headers)
     millis = _float(lowered.get("retry-after-ms"))
     if millis:  # Azure sends a zero beside the seconds that it means
         return millis / 1000
@@ -437,7 +442,7 @@ def _words(page: str) -> str:
     return " ".join(_TAGS.sub(" ", page).split())[:_SHORT]
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """An exception and what it wraps."""
     seen: BaseException | None = error
     while seen is not None:
@@ -447,5 +452,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _why(error: BaseException) -> str:
     """The innermost reason, because SDKs wrap it in "Connection error."."""
-    *_, error = _chain(error)
+    *_, error = chain(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

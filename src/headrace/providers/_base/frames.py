@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from headrace.sse import ServerSentEvent, SseDecoder
 
-__all__ = ["DONE", "Frames", "NoEvents", "expect_events"]
+__all__ = ["DONE", "Frames", "NoEvents", "expect_events", "is_whole"]
 
 Event = Mapping[str, Any]
 
@@ -45,6 +45,12 @@ def expect_events(data: bytes) -> bool:
     if not _FIELD.match(begun):
         raise NoEvents(begun.decode(errors="replace"))
     return bool(begun)
+
+
+def is_whole(response: Any) -> bool:
+    """Whether a response to a request for a stream has no events, but the answer as JSON: some
+    servers do not know `stream`."""
+    return "application/json" in response.headers.get("content-type", "")
 
 
 class Frames:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ __all__ = [
     "KeyNames",
     "cleaned",
     "compared",
+    "environment",
     "hidden",
     "is_secret",
     "shown",
@@ -36,6 +38,11 @@ __all__ = [
 
 HIDDEN: Final = "**********"
 """What stands for a secret, as in pydantic's `SecretStr`."""
+
+
+def environment(*names: str) -> str | None:
+    """The first of these environment variables that is set, and not empty."""
+    return next((os.environ[name] for name in names if os.environ.get(name)), None)
 
 
 def hidden(key: Any) -> Any:

@@ -4,6 +4,7 @@ SDK's clients, and what its exceptions mean.
 
 from __future__ import annotations
 
+import json
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -25,13 +26,14 @@ from headrace.runnables._construction import readable
 from headrace.runnables.base import Runnable
 
 from .clients import Clients, sdk, want_sdk
-from .errors import Fault, broken_off, is_page, provider_error, unreachable
+from .errors import Fault, broken_off, chain, is_page, provider_error, unreachable
 from .frames import NoEvents
 from .keys import (
     Key,
     KeyFunction,
     KeyNames,
     compared,
+    environment,
     hidden,
     is_secret,
     shown,
@@ -70,6 +72,12 @@ class Call:
         """The head of the answer is there; `response` is the HTTP client's."""
         self.opened, self.headers, self.status = True, response.headers, response.status_code
         self.sent = response.request
+
+    def answered(self, response: Any) -> Mapping[str, Any]:
+        """The whole answer, as the wire has it, of a response that was read."""
+        self.begun(response)
+        answer: Mapping[str, Any] = json.loads(response.content)
+        return answer
 
     @property
     def request_id(self) -> str | None:
@@ -264,7 +272,7 @@ class Provider(BaseModel):
         key = self.api_key
         names = self._whose()
         if key is None:
-            found = next((os.environ[n] for n in self._key_names if os.environ.get(n)), None)
+            found = environment(*self._key_names)
             if found is None:
                 raise names.missing("is missing")
             return names.usable(found)
@@ -274,8 +282,7 @@ class Provider(BaseModel):
         return asked if self._asks_for_key else asked()
 
     def _url(self) -> str | None:
-        found = next((os.environ[name] for name in self._url_names if os.environ.get(name)), None)
-        url = self.base_url or found or self._usual_url
+        url = self.base_url or environment(*self._url_names) or self._usual_url
         if url is not None and self._added:
             url = url.rstrip("/")
             url = next((url[: -len(end)] for end in self._added if url.endswith(end)), url)
@@ -372,12 +379,7 @@ _BROKEN = frozenset(
 
 def _in_family(error: BaseException, names: frozenset[str]) -> bool:
     """Whether an exception, or what it wraps, is of a class with one of these names."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if any(kind.__name__ in names for kind in type(seen).__mro__):
-            return True
-        seen = seen.__cause__
-    return False
+    return any(kind.__name__ in names for one in chain(error) for kind in type(one).__mro__)
 
 
 def cause_of(error: Exception) -> BaseException | None:

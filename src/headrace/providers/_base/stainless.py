@@ -17,7 +17,7 @@ from typing import Any
 
 from .errors import Fault, in_body
 from .fitting import fitting
-from .frames import Frames
+from .frames import Frames, is_whole
 from .model import WHOLE, ProviderChatModel
 from .provider import Call, Provider
 
@@ -29,12 +29,8 @@ class Stainless(Provider):
     is to be called, and which classes its clients have."""
 
     @abstractmethod
-    def _resource(self, client: Any) -> Any:
-        """What has `create`, e.g. `client.chat.completions`."""
-
-    def _asked(self, client: Any, call: Call) -> Any:
-        """The resource for a call, for clients that have several."""
-        return self._resource(client)
+    def _resource(self, client: Any, call: Call) -> Any:
+        """What has the `create` for a call, e.g. `client.chat.completions`."""
 
     @abstractmethod
     def _client_classes(self) -> tuple[Any, Any]:
@@ -44,14 +40,14 @@ class Stainless(Provider):
         return self._client_classes()[is_async](**settings)
 
     def _whole_answer(self, client: Any, call: Call) -> Mapping[str, Any]:
-        resource = self._asked(client, call)
+        resource = self._resource(client, call)
         raw = resource.with_raw_response.create(**_arguments(resource.create, call.request))
-        return _answered(raw, call)
+        return call.answered(raw.http_response)
 
     async def _awhole_answer(self, client: Any, call: Call) -> Mapping[str, Any]:
-        resource = self._asked(client, call)
+        resource = self._resource(client, call)
         raw = await resource.with_raw_response.create(**_arguments(resource.create, call.request))
-        return _answered(raw, call)
+        return call.answered(raw.http_response)
 
     def _fault_of(self, error: Exception) -> Fault | None:
         told: Any = error
@@ -75,11 +71,11 @@ class StainlessChatModel(Stainless, ProviderChatModel):
     # ---- streams --------------------------------------------------------------------------------
 
     def _events(self, client: Any, call: Call) -> Iterator[Mapping[str, Any]]:
-        resource = self._asked(client, call)
+        resource = self._resource(client, call)
         arguments = _arguments(resource.create, call.request)
         with resource.with_streaming_response.create(**arguments) as response:
             call.begun(response.http_response)
-            if not _is_stream(response):
+            if is_whole(response):
                 call.streams = False
                 yield {WHOLE: json.loads(response.read())}
                 return
@@ -88,11 +84,11 @@ class StainlessChatModel(Stainless, ProviderChatModel):
                 yield from frames.feed(data)
 
     async def _aevents(self, client: Any, call: Call) -> AsyncIterator[Mapping[str, Any]]:
-        resource = self._asked(client, call)
+        resource = self._resource(client, call)
         arguments = _arguments(resource.create, call.request)
         async with resource.with_streaming_response.create(**arguments) as response:
             call.begun(response.http_response)
-            if not _is_stream(response):
+            if is_whole(response):
                 call.streams = False
                 yield {WHOLE: json.loads(await response.read())}
                 return
@@ -101,18 +97,6 @@ class StainlessChatModel(Stainless, ProviderChatModel):
                 async for data in pieces:
                     for event in frames.feed(data):
                         yield event
-
-
-def _answered(raw: Any, call: Call) -> Mapping[str, Any]:
-    response = raw.http_response
-    call.begun(response)
-    answer: Mapping[str, Any] = json.loads(response.content)
-    return answer
-
-
-def _is_stream(response: Any) -> bool:
-    """Whether events come. Some servers do not know `stream`, and answer as a whole."""
-    return "application/json" not in response.headers.get("content-type", "")
 
 
 def _arguments(create: Any, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from headrace.messages import AIMessage, BaseMessage
 
 from .._base.answer import Answer
 from .._base.own import is_own
-from .._base.provider import named
+from .._base.provider import Call, named
 from .._base.stainless import StainlessChatModel
 from .reader import ChatReader
 from .request import (
@@ -183,7 +183,7 @@ class ChatCompletionsModel(StainlessChatModel):
 
     # ---- the SDK --------------------------------------------------------------------------------
 
-    def _resource(self, client: Any) -> Any:
+    def _resource(self, client: Any, call: Call) -> Any:
         return client.chat.completions
 
     def _client_classes(self) -> tuple[Any, Any]:

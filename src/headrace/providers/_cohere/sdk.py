@@ -9,16 +9,16 @@ being made, for the answers of which the SDK cannot make a model.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
 
 from .._base.errors import Fault
 from .._base.fitting import fitting
-from .._base.frames import Frames
+from .._base.frames import Frames, is_whole
 from .._base.held import Held
 from .._base.hooks import aread_refused, hook_on, read_refused
 from .._base.model import WHOLE, ProviderChatModel
@@ -90,10 +90,8 @@ class CohereSdk(Provider):
         client = kind(httpx_client=given, log_warning_experimental_features=False, **more)
         http = client._client_wrapper.httpx_client.httpx_client
         hook_on(http, *((aread_refused, _akeep) if is_async else (read_refused, _keep)))
-        if given is not None:
-            return Held(client, _unclosed if is_async else lambda: None)
         leave = client.__aexit__ if is_async else client.__exit__
-        return Held(client, lambda: leave(None, None, None))
+        return Held(client, partial(leave, None, None, None) if given is None else None)
 
     # ---- one call -------------------------------------------------------------------------------
 
@@ -123,7 +121,7 @@ class CohereSdk(Provider):
             except _NO_MODEL:
                 if not asked.answered:
                     raise
-        return self._answered(asked.response, call)
+        return call.answered(asked.response)
 
     async def _awhole_answer(self, client: Any, call: Call) -> Event:
         function = self._function(client.sdk)
@@ -134,12 +132,7 @@ class CohereSdk(Provider):
             except _NO_MODEL:
                 if not asked.answered:
                     raise
-        return self._answered(asked.response, call)
-
-    def _answered(self, response: Any, call: Call) -> Event:
-        call.begun(response)
-        answer: Event = json.loads(response.content)
-        return answer
+        return call.answered(asked.response)
 
     def _fault_of(self, error: Exception) -> Fault | None:
         if not isinstance(error, import_module("cohere.core.api_error").ApiError):
@@ -161,9 +154,9 @@ class CohereChatSdk(CohereSdk, ProviderChatModel):
         function = client.sdk.with_raw_response.chat_stream
         with function(**self._arguments(function, call.request)) as raw:
             call.begun(raw.response)
-            if _is_whole(raw.response):
+            if is_whole(raw.response):
                 raw.response.read()
-                yield {WHOLE: self._answered(raw.response, call)}
+                yield {WHOLE: call.answered(raw.response)}
                 return
             frames = Frames(_is_error)
             for data in raw.response.iter_bytes():
@@ -173,23 +166,15 @@ class CohereChatSdk(CohereSdk, ProviderChatModel):
         function = client.sdk.with_raw_response.chat_stream
         async with function(**self._arguments(function, call.request)) as raw:
             call.begun(raw.response)
-            if _is_whole(raw.response):
+            if is_whole(raw.response):
                 await raw.response.aread()
-                yield {WHOLE: self._answered(raw.response, call)}
+                yield {WHOLE: call.answered(raw.response)}
                 return
             frames = Frames(_is_error)
             async with aclosing(raw.response.aiter_bytes()) as pieces:
                 async for data in pieces:
                     for event in frames.feed(data):
                         yield event
-
-
-async def _unclosed() -> None:
-    """A client of the user's stays open."""
-
-
-def _is_whole(response: Any) -> bool:
-    return "application/json" in response.headers.get("content-type", "")
 
 
 def _is_error(event: Event) -> bool:

@@ -10,7 +10,6 @@ of its `_api_client`, as every one of its own modules does), and events are read
 from __future__ import annotations
 
 import json
-import os
 import re
 from codecs import getincrementaldecoder
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -26,10 +25,11 @@ from headrace.sse import SseDecoder
 from .._base.errors import Fault
 from .._base.frames import expect_events
 from .._base.hooks import aread_refused, hook_on, read_refused
+from .._base.keys import environment
 from .._base.model import WHOLE
 from .._base.provider import Call, Key, Provider, named
 
-__all__ = ["Client", "Frames", "GoogleProvider", "environment"]
+__all__ = ["Client", "Frames", "GoogleProvider"]
 
 
 class Client:
@@ -270,8 +270,3 @@ _ROOM = 16_384  # bytes that such an error may have
 
 def _value(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {"value": value}
-
-
-def environment(*names: str) -> str | None:
-    """The first of these environment variables that is set."""
-    return next((os.environ[name] for name in names if os.environ.get(name)), None)

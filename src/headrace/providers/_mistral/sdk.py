@@ -187,9 +187,8 @@ class MistralSdk(Provider):
             client=_SyncHttp(None if is_async else http, settings),
             async_client=_AsyncHttp(http if is_async else None, settings),
         )
-        if given is not None:
-            return Held(client, _unclosed if is_async else lambda: None)
-        return Held(client, http.aclose if is_async else http.close)
+        close = http.aclose if is_async else http.close
+        return Held(client, close if given is None else None)
 
     # ---- one call -------------------------------------------------------------------------------
 
@@ -214,7 +213,7 @@ class MistralSdk(Provider):
                 function(**known, **self._retries())
             except self._sdk_module().errors.ResponseValidationError as error:
                 _raise_unless_answered(error)
-        return self._answered(asked.response, call)
+        return call.answered(asked.response)
 
     async def _awhole_answer(self, client: Any, call: Call) -> Event:
         function = self._function(client.sdk, is_async=True)
@@ -224,12 +223,7 @@ class MistralSdk(Provider):
                 await function(**known, **self._retries())
             except self._sdk_module().errors.ResponseValidationError as error:
                 _raise_unless_answered(error)
-        return self._answered(asked.response, call)
-
-    def _answered(self, response: Any, call: Call) -> Event:
-        call.begun(response)
-        answer: Event = json.loads(response.content)
-        return answer
+        return call.answered(asked.response)
 
     def _fault_of(self, error: Exception) -> Fault | None:
         if not isinstance(error, self._sdk_module().errors.MistralError):
@@ -282,10 +276,6 @@ class MistralChatSdk(MistralSdk, ProviderChatModel):
             async for data in pieces:
                 for event in frames.feed(data):
                     yield event
-
-
-async def _unclosed() -> None:
-    """A client of the user's stays open."""
 
 
 def _raise_unless_answered(error: Any) -> None:

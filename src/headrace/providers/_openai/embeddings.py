@@ -17,7 +17,7 @@ from pydantic import Field
 from headrace.errors import ConfigError, InputError
 
 from .._base.embeddings import ProviderEmbeddings
-from .._base.provider import Key, named
+from .._base.provider import Call, Key, named
 from .._base.stainless import Stainless
 
 __all__ = ["OpenAIEmbeddings"]
@@ -98,7 +98,7 @@ class OpenAIEmbeddings(Stainless, ProviderEmbeddings):
         more = {"organization": self.organization, "project": self.project}
         return {**settings, **{name: value for name, value in more.items() if value is not None}}
 
-    def _resource(self, client: Any) -> Any:
+    def _resource(self, client: Any, call: Call) -> Any:
         return client.embeddings
 
     def _client_classes(self) -> tuple[Any, Any]:
