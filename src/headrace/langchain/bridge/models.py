@@ -12,6 +12,7 @@ integration does more than bind keyword arguments, its own runnable is taken who
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -116,11 +117,9 @@ class _Model(BaseModel):
         else:
             work = partial(self._pieces, prompt, stop, manager, kwargs)
             stream = stream_in_thread(self, lambda _: work(), Once(prompt))
-        try:
+        async with aclosing(stream):
             async for piece in stream:
                 yield piece
-        finally:
-            await stream.aclose()
 
     async def _astreamed_pieces(
         self, prompt: Any, stop: Any, manager: Any, kwargs: Kwargs
@@ -128,11 +127,9 @@ class _Model(BaseModel):
         with called(manager.run) as config:
             opened = self.langchain.astream(prompt, config, stop=stop, **converted(kwargs))
             stream: Any = theirs_async(opened, manager.run)
-            try:
+            async with aclosing(stream):
                 async for piece in stream:
                     yield piece
-            finally:
-                await stream.aclose()
 
     # ------------------------------------------------------------- tokens
 
@@ -219,11 +216,9 @@ class LangChainChatModel(_Model, BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         pieces: Any = self._apieces(_prompt(messages), stop, run_manager, kwargs)
-        try:
+        async with aclosing(pieces):
             async for piece in pieces:
                 yield _chunk(piece)
-        finally:
-            await pieces.aclose()
 
     # ------------------------------------------------------------- what is bound
 
@@ -348,8 +343,6 @@ class LangChainLLM(_Model, BaseLLM):
         self, prompt: str, stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
     ) -> AsyncIterator[GenerationChunk]:
         pieces: Any = self._apieces(prompt, stop, run_manager, kwargs)
-        try:
+        async with aclosing(pieces):
             async for piece in pieces:
                 yield GenerationChunk(text=piece)
-        finally:
-            await pieces.aclose()

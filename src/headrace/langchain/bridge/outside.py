@@ -15,7 +15,7 @@ LangChain's) is found below it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -156,11 +156,9 @@ class Doors:
         given = to_headrace(input)
         stream = self.headrace.astream(given, call.config, **given_keywords(kwargs))
         chunks: Any = call.achunks(stream)
-        try:
+        async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
-        finally:
-            await chunks.aclose()
 
     def transform(
         self, input: Iterator[Any], config: TheirConfig | None = None, **kwargs: Any
@@ -180,11 +178,9 @@ class Doors:
         source = _asource(input)
         stream = self.headrace.atransform(source, call.config, **given_keywords(kwargs))
         chunks: Any = call.achunks(stream)
-        try:
+        async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
-        finally:
-            await chunks.aclose()
 
 
 def _source(chunks: Iterator[Any]) -> Iterator[Any]:

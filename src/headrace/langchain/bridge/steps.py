@@ -17,6 +17,7 @@ chunk is what `invoke` gives; the other modes are there for the asking, as in
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -106,12 +107,10 @@ class LangChainRunnable(Leaf, Runnable[Any, Any]):
             else:
                 value = to_langchain(await _async.fold_source(source))
                 opened, fed = self.langchain.astream, value
-            stream = theirs_async(run.call(opened, fed, config, **self._keywords(kw)), run)
-            try:
+            stream: Any = theirs_async(run.call(opened, fed, config, **self._keywords(kw)), run)
+            async with aclosing(stream):
                 async for chunk in stream:
                     yield chunk
-            finally:
-                await stream.aclose()  # type: ignore[attr-defined]
 
     def _keywords(self, kw: Kwargs) -> dict[str, Any]:
         told = converted(kw)
