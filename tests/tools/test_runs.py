@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -10,9 +11,12 @@ from langchain_core import runnables as lc_runnables
 from langchain_core import tools as lc_tools
 from pydantic import ValidationError
 
+from agents.scripted import Scripted, says
+from agents.scripted import call as called
 from headrace import runnables
 from headrace import tools as ours
-from headrace.callbacks import BaseCallbackHandler
+from headrace.agents import create_agent
+from headrace.callbacks import BaseCallbackHandler, RunCancelledError
 from headrace.events import RunChunk, RunEnded, RunFailed, RunStarted
 from headrace.runnables import RunnableLambda, RunnableParallel
 from headrace.tools import BaseTool, StructuredTool, tool
@@ -263,3 +267,82 @@ def test_event_dicts_in_both_drivers(colour):
     event, name, _, data = colour.run(run)
     assert (event, name) == ("on_tool_error", "fail")
     assert (data["input"], data["tool_call_id"]) == ({"a": 1}, "c7")
+
+
+class EndOfDayError(BaseException):
+    """Of a user's own: nothing that is to be handled."""
+
+
+class Ends(BaseCallbackHandler):
+    def __init__(self) -> None:
+        self.errors: list[BaseException] = []
+
+    def on_tool_error(self, error: BaseException, **kwargs: Any) -> None:
+        self.errors.append(error)
+
+
+@both_drivers
+@pytest.mark.parametrize("reports", [False, True], ids=["plain", "reports"])
+@pytest.mark.parametrize(
+    "kind", [KeyboardInterrupt, SystemExit, asyncio.CancelledError, EndOfDayError]
+)
+def test_hooks_are_told_what_a_body_has_ended_by(colour, kind, reports):
+    raised = kind("over")
+
+    def body(doors):
+        @tool
+        def stops() -> str:
+            """End the program."""
+            raise raised
+
+        @tool
+        def reports_and_stops():
+            """Report, and end the program."""
+            yield "so far"
+            raise raised
+
+        ends = Ends()
+        made = reports_and_stops if reports else stops
+        with pytest.raises(kind) as caught:
+            doors.invoke(made, {}, {"callbacks": [ends]})
+        assert caught.value is raised and ends.errors == [raised]
+
+    colour.run(body)
+
+
+async def test_hooks_of_a_tool_are_told_of_a_cancellation():
+    begun = asyncio.Event()
+
+    @tool
+    async def waits() -> None:
+        """Wait for ever."""
+        begun.set()
+        await asyncio.Event().wait()
+
+    ends = Ends()
+    task = asyncio.create_task(waits.ainvoke({}, {"callbacks": [ends]}))
+    await begun.wait()
+    task.cancel("enough")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [type(error) for error in ends.errors] == [asyncio.CancelledError]
+    assert ends.errors[0].args == ("enough",)
+
+
+@both_drivers
+def test_hooks_of_a_tool_whose_reader_has_left(colour):
+    def body(doors):
+        @tool
+        def counts():
+            """Count."""
+            yield from range(100)
+
+        ends = Ends()
+        script = [says("", called("counts", "c1")), says("Done.")]
+        agent = create_agent(Scripted(script=script), [counts]).bind(stream_mode="custom")
+        stream = doors.open(agent, "Go", {"callbacks": [ends]})
+        stream.next()
+        stream.close()
+        assert [type(error) for error in ends.errors] == [RunCancelledError]
+
+    colour.run(body)

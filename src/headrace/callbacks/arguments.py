@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._threads import LeftError
 from ..errors import HeadraceError, InputError
 from ..events import RunCancelled, RunFailed, RunRetried
 from ..messages import BaseMessage, BaseMessageChunk, convert_to_messages, get_buffer_string
@@ -25,8 +26,8 @@ from ..prompt_values import PromptValue
 from .described import described, info_of
 
 __all__ = ["AT_ONCE", "MODELS", "RunCancelledError", "error_of", "extras", "facts", "given_of",
-           "kind_of", "messages_of", "name_card", "note_call", "prompts_of", "result_of",
-           "retry_state", "text_of", "token_of", "transcript"]  # fmt: skip
+           "kind_of", "messages_of", "name_card", "note_call", "note_end", "prompts_of",
+           "result_of", "retry_state", "text_of", "token_of", "transcript"]  # fmt: skip
 
 MODELS = frozenset({"chat_model", "llm"})
 """The types of runs whose chunks are tokens."""
@@ -47,7 +48,8 @@ class RunCancelledError(HeadraceError):
 
     The event tells that a run did not come to its end, not why: the consumer closed the stream,
     the task was cancelled, Ctrl-C. A handle on a live run knows, and says so (`how`). `path` is
-    None of a run that had not begun; `partial` is what had come until then, or None.
+    None of a run that had not begun; `partial` is what had come until then, or None. Of a tool
+    that has ended by a cancellation, Ctrl-C or an exit, they get that exception (`note_end`).
     """
 
     def __init__(self, path: str | None, partial: Any = None, how: str | None = None) -> None:
@@ -69,6 +71,9 @@ def error_of(event: RunFailed | RunCancelled) -> BaseException:
     """Why a run did not come to its end."""
     if isinstance(event, RunFailed):
         return event.error
+    ended_by: BaseException | None = getattr(event.run, "result", None)
+    if isinstance(ended_by, BaseException):
+        return ended_by
     return RunCancelledError(event.run.path, event.partial)
 
 
@@ -92,6 +97,14 @@ def note_call(run: Any, call_id: str) -> None:
     if run.notes is None:
         run.notes = {}
     run.notes["tool_call_id"] = call_id
+
+
+def note_end(run: Any, error: BaseException) -> None:
+    """Keep with a tool's run what its body has ended by that is no failure: a cancellation, Ctrl-C,
+    an exit. Hooks are told that, since a tool has no partial output; that its consumer has left
+    is all that there is to be told of another end."""
+    if run.observed and not isinstance(error, (GeneratorExit, LeftError)):
+        run.result = error
 
 
 def extras(run: Any) -> dict[str, Any]:

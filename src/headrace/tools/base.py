@@ -32,6 +32,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 
 from .._awaited import settle
 from .._bridge import call_in_thread
+from ..callbacks.arguments import note_end
 from ..callbacks.run_managers import CallbackManagerForToolRun
 from ..config import RunnableConfig
 from ..errors import ConfigError, InputError
@@ -266,7 +267,8 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
 
     def _hidden(self) -> frozenset[str]:
         """The arguments that are no observer's business: those that no model gives."""
-        given, found = self._kept["_kept_back"]
+        kept: tuple[Any, frozenset[str] | None] = self._kept["_kept_back"]
+        given, found = kept
         if found is None or given is not self.args_schema:
             given, bodies = self.args_schema, self._bodies()
             own = frozenset(body.config for body in bodies if body.config is not None)
@@ -377,8 +379,8 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
                             valve.wait(run)
                         yield Progress(each, call_id)
             answer = self._answer(work.result)
-        except Exception as error:
-            instead = self._instead(error)
+        except BaseException as error:
+            instead = self._instead(error, run)
             if instead is None:
                 raise
             answer = instead
@@ -402,8 +404,8 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
                             await valve.room(run)
                         yield Progress(each, call_id)
             answer = self._answer(work.result)
-        except Exception as error:
-            instead = self._instead(error)
+        except BaseException as error:
+            instead = self._instead(error, run)
             if instead is None:
                 raise
             answer = instead
@@ -430,8 +432,11 @@ class BaseTool(Barrier, RunnableSerializable[ToolInput, Any], ABC):
             )
         return returned[0], returned[1], "success"
 
-    def _instead(self, error: Exception) -> Answer | None:
+    def _instead(self, error: BaseException, run: Run) -> Answer | None:
         """What to answer in place of raising, or None."""
+        if not isinstance(error, Exception):
+            note_end(run, error)
+            return None
         if is_about_arguments(error):
             wish: Any = self.handle_validation_error
             text = "Tool input validation error"
