@@ -14,13 +14,24 @@ import pytest
 
 from docs.pages import blocks, pages
 
+# Those of which every name is told. Elsewhere some are for those who build on the library, and some
+# stand in from-langchain.md alone.
 PACKAGES = [
     "agents",
+    "chat_history",
     "document_loaders",
+    "document_transformers",
+    "documents",
     "embeddings",
+    "errors",
+    "globals",
     "indexing",
+    "langchain",
+    "local",
+    "providers",
     "retrievers",
     "stores",
+    "testing",
     "text_splitters",
     "tools",
     "vectorstores",
@@ -45,7 +56,7 @@ def told() -> set[str]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_name_is_on_a_page(package: str, told: set[str]) -> None:
     public = import_module(f"headrace.{package}").__all__
-    assert len(public) > 3
+    assert public
     assert [name for name in public if name not in told] == []
 
 
