@@ -166,8 +166,8 @@ ROWS: dict[type, dict[str, Row]] = {
     },
     RunFailed: _STOPPED,
     RunCancelled: _STOPPED,
+    RunRetried: dict.fromkeys(_STOPPED, Row("on_retry", "ignore_retry", _retried)),
     CustomEvent: dict.fromkeys(_STOPPED, Row("on_custom_event", "ignore_custom_event", _custom)),
     ToolProgress: {"tool": Row("on_tool_progress", "ignore_agent", _progress)},
 }
-ROWS[RunRetried] = {kind: Row("on_retry", "ignore_retry", _retried) for kind in ROWS[RunStarted]}
 CHAT_AS_LLM = Row("on_llm_start", "ignore_llm", chat_as_llm_start)

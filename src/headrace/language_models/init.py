@@ -166,8 +166,7 @@ def _again(given: Mapping[str, Any], values: Mapping[str, Any]) -> BaseChatModel
     gets neither the key nor the address of the one that was given."""
     first = _provider_of(given)
     merged = {**given, **values}
-    named = values.get("model_provider") or _told_by(values.get("model") or "")
-    provider = named or first
+    provider = _provider_of(values) or first
     if provider is not None and first is not None and _same(provider) != _same(first):
         merged = {n: v for n, v in merged.items() if n in values or not _reaches(n)}
     merged.pop("model_provider", None)

@@ -19,6 +19,7 @@ from headrace.messages import BaseMessage
 from ._base.answer import Answer
 from ._base.embeddings import ProviderEmbeddings
 from ._base.provider import named
+from ._chat.request import CHOICES
 from ._mistral.reader import MistralReader
 from ._mistral.request import mistral_messages, prefix_of
 from ._mistral.sdk import MistralChatSdk, MistralSdk
@@ -30,7 +31,6 @@ _FIELDS: Final = (
     "frequency_penalty", "presence_penalty", "parallel_tool_calls", "reasoning_effort",
     "prompt_mode", "response_format",
 )  # fmt: skip
-_CHOICES: Final = ("auto", "none", "any", "required")
 
 
 class ChatMistralAI(MistralChatSdk):
@@ -100,7 +100,7 @@ class ChatMistralAI(MistralChatSdk):
             request["random_seed"] = request.pop("seed")
         request |= request.pop("extra_body", None) or {}
         choice = request.get("tool_choice")
-        if isinstance(choice, str) and choice not in _CHOICES:
+        if isinstance(choice, str) and choice not in CHOICES:
             request["tool_choice"] = {"type": "function", "function": {"name": choice}}
         if not request.get("tools"):
             request.pop("parallel_tool_calls", None)

@@ -138,9 +138,8 @@ class Answer:
         """The merge of what was given so far; None where nothing was."""
         if not self._given:
             return None
-        facts = {"model_provider": self.provider, **self._told()}
         partial: AIMessageChunk = merge(self._given)
-        return partial.model_copy(update={"response_metadata": facts})
+        return partial.model_copy(update={"response_metadata": self._told()})
 
     # ---- what vendors write ---------------------------------------------------------------------
 
@@ -339,7 +338,7 @@ class Answer:
         return (chunk,)
 
     def _end(self) -> AIMessageChunk:
-        facts = {"model_provider": self.provider, **self._told()}
+        facts = self._told()
         others = [reader._as_other(number) for number, reader in sorted(self._others.items())]
         if others:
             facts["other_choices"] = others
@@ -354,8 +353,9 @@ class Answer:
 
     def _told(self) -> dict[str, Any]:
         """What is known of the answer."""
-        facts = {"model_name": self.model, "finish_reason": self.finish_reason}
-        return {**{name: value for name, value in facts.items() if value}, **self.facts}
+        named = {"model_name": self.model, "finish_reason": self.finish_reason}
+        found = {name: value for name, value in named.items() if value}
+        return {"model_provider": self.provider, **found, **self.facts}
 
 
 def _first(known: list[Any], place: int, value: Any) -> Any:

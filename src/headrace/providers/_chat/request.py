@@ -17,7 +17,8 @@ from headrace.messages import AIMessage, BaseMessage, ToolMessage
 
 from .inputs import as_read, finished
 
-__all__ = ["request_messages", "response_format", "thoughts_of", "tool_choice", "wanted_usage"]
+__all__ = ["CHOICES", "request_messages", "response_format", "thoughts_of", "tool_choice",
+           "wanted_usage"]  # fmt: skip
 
 # Blocks of a model's own message that the protocol has no place for.
 _UNSAID: Final = frozenset(
@@ -25,9 +26,11 @@ _UNSAID: Final = frozenset(
         "reasoning", "thinking", "redacted_thinking", "non_standard", "invalid_tool_call", "image",
         "tool_call", "tool_call_chunk", "tool_use", "function_call", "input_json_delta",
         "server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use",
+        "audio",
     }
 )  # fmt: skip
-_WORDS: Final = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
+CHOICES: Final = {"auto": "auto", "none": "none", "any": "required", "required": "required"}
+"""A `tool_choice` that is no tool's name, in OpenAI's words."""
 
 
 def request_messages(
@@ -129,7 +132,7 @@ def _unparsed(message: AIMessage) -> list[dict[str, Any]]:
 
 def _is_said(block: Mapping[str, Any], kept: Collection[str]) -> bool:
     kind = block.get("type")
-    return kind in kept or (kind not in _UNSAID and kind != "audio")
+    return kind in kept or kind not in _UNSAID
 
 
 def _plain(said: list[Any]) -> Any:
@@ -155,7 +158,7 @@ def tool_choice(given: Any) -> Any:
         return _allowed(given)
     if not isinstance(given, str):
         return given
-    return _WORDS.get(given) or {"type": "function", "function": {"name": given}}
+    return CHOICES.get(given) or {"type": "function", "function": {"name": given}}
 
 
 def _allowed(given: Mapping[str, Any]) -> Any:

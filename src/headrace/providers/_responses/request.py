@@ -28,7 +28,7 @@ from typing import Any, Final
 from headrace.errors import ConfigError, InputError
 from headrace.messages import AIMessage, BaseMessage
 
-from .._chat.request import response_format
+from .._chat.request import CHOICES, response_format
 from .items import items_of
 
 __all__ = ["ONLY_RESPONSES", "continued", "responses_request", "wants_responses"]
@@ -46,7 +46,6 @@ _ONLY_CHAT: Final = (
     "stop", "seed", "n", "frequency_penalty", "presence_penalty", "logit_bias", "modalities",
     "audio", "prediction", "web_search_options",
 )  # fmt: skip
-_CHOICES: Final = {"any": "required", "required": "required", "auto": "auto", "none": "none"}
 _LOGPROBS: Final = "message.output_text.logprobs"
 _CHAT_TOOLS: Final = frozenset({"function", "custom"})  # types that Chat Completions has too
 
@@ -162,8 +161,8 @@ def _choice(choice: Any, tools: Sequence[Any]) -> Any:
     if isinstance(choice, Mapping):
         inner = _chat_form(choice)
         return choice if inner is None else {"type": choice["type"], **inner}
-    if choice in _CHOICES:
-        return _CHOICES[choice]
+    if choice in CHOICES:
+        return CHOICES[choice]
     for tool in tools:
         if tool.get("name") == choice and tool.get("type") in _CHAT_TOOLS:
             return {"type": tool["type"], "name": choice}
