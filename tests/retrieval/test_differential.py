@@ -71,7 +71,7 @@ def test_similarity_search(count, size, k, chosen, query):
     assert [plain(d) for d in ours] == [plain(d) for d in theirs]
 
 
-@given(counts, sizes, ks, ks, st.floats(0, 1), filters)
+@given(counts, sizes, ks, st.integers(1, 12), st.floats(0, 1), filters)
 def test_maximal_marginal_relevance(count, size, k, fetch_k, weight, chosen):
     both = Both(count, size)
     call = {"k": k, "fetch_k": fetch_k, "lambda_mult": weight, "filter": chosen}

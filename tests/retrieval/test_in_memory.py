@@ -241,7 +241,7 @@ def test_many_threads_add_search_and_delete():
 # ---- what it refuses -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("k", [-1, 1.5, "2", None])
+@pytest.mark.parametrize("k", [-1, 1.5, "2", None, True])
 def test_a_wrong_k(compass, k):
     for search in (compass.similarity_search, compass.max_marginal_relevance_search):
         with pytest.raises(InputError, match=r"k is .*: give the number of documents you want"):

@@ -64,6 +64,55 @@ def test_a_query_is_a_text(empty, query):
             search(query)
 
 
+class Counting(DeterministicFakeEmbedding):
+    """Counts what it is asked."""
+
+    asked: int = 0
+
+    def embed_query(self, text):
+        self.asked += 1
+        return super().embed_query(text)
+
+
+SEARCHES = ["similarity", "similarity_score_threshold", "mmr"]
+WRONG = [
+    ("k", True, SEARCHES),
+    ("k", -1, SEARCHES),
+    ("k", 2.0, SEARCHES),
+    ("k", None, SEARCHES),
+    ("filter", 5, SEARCHES),
+    ("fetch_k", 0, ["mmr"]),
+    ("fetch_k", True, ["mmr"]),
+    ("fetch_k", -1, ["mmr"]),
+    ("lambda_mult", 1.5, ["mmr"]),
+    ("lambda_mult", True, ["mmr"]),
+    ("lambda_mult", "0.5", ["mmr"]),
+    ("score_threshold", "0.5", ["similarity", "similarity_score_threshold"]),
+    ("score_threshold", float("nan"), ["similarity", "similarity_score_threshold"]),
+    ("top_k", 3, SEARCHES),
+]
+
+
+@every_colour
+@pytest.mark.parametrize(("name", "value", "searches"), WRONG, ids=lambda x: str(x)[:12])
+def test_a_wrong_search_is_refused_before_anything_is_embedded(
+    colour, empty, name, value, searches
+):
+    def body(doors):
+        model = Counting(size=4)
+        store = empty(model)
+        store.add_texts(["a", "b"])
+        model.asked = 0
+        for search in searches:
+            threshold = {"score_threshold": 0.1} if search == "similarity_score_threshold" else {}
+            retriever = store.as_retriever(search_type=search, search_kwargs=threshold)
+            with pytest.raises(InputError, match=name):
+                doors.invoke(retriever, "a", **{name: value})
+        return model.asked
+
+    assert colour.run(body) == 0
+
+
 def test_ids_are_a_list(empty):
     store = empty(MODEL)
     store.add_texts(["a", "b"], ids=["a", "b"])

@@ -143,7 +143,7 @@ steps = st.one_of(
     st.tuples(st.just("add"), st.lists(documents, min_size=1, max_size=8)),
     st.tuples(st.just("delete"), st.lists(names, max_size=6)),
     st.tuples(st.just("search"), queries, st.integers(0, 15), st.sampled_from(FILTERS)),
-    st.tuples(st.just("diverse"), queries, st.integers(0, 5), st.integers(0, 9)),
+    st.tuples(st.just("diverse"), queries, st.integers(0, 5), st.integers(1, 9)),
     st.tuples(st.just("get"), st.lists(names, max_size=6)),
     st.tuples(st.just("again")),
 )

@@ -54,7 +54,7 @@ def plain(found):
     size=st.integers(3, 12),
     removed=st.sets(st.integers(0, 29), max_size=9),
     k=st.integers(0, 35),
-    fetch_k=st.integers(0, 35),
+    fetch_k=st.integers(1, 35),
     weight=st.sampled_from([0.0, 0.3, 0.5, 0.77, 1.0]),
     chosen=st.sampled_from(FILTERS),
 )

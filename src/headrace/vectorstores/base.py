@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from math import isnan
+from numbers import Real
 from typing import Any, ClassVar, NoReturn, Self
 
 from pydantic import Field, model_validator
@@ -252,6 +254,7 @@ class VectorStore(ABC):
             k: how many at most.
             score_threshold: leave out what is less relevant than this.
         """
+        checked_threshold(score_threshold)
         found = self._similarity_search_with_relevance_scores(query, k=k, **kwargs)
         return _above(score_threshold, found)
 
@@ -259,6 +262,7 @@ class VectorStore(ABC):
         self, query: str, k: int = 4, *, score_threshold: float | None = None, **kwargs: Any
     ) -> list[Scored]:
         """`similarity_search_with_relevance_scores`, async."""
+        checked_threshold(score_threshold)
         found = await self._asimilarity_search_with_relevance_scores(query, k=k, **kwargs)
         return _above(score_threshold, found)
 
@@ -358,8 +362,9 @@ class VectorStoreRetriever(BaseRetriever):
     def _check_search(self) -> Self:
         if self.search_type not in self.allowed_search_types:
             raise _unknown_search(self.search_type, self.allowed_search_types)
-        threshold = self.search_kwargs.get("score_threshold")
-        if self.search_type == "similarity_score_threshold" and not _is_share(threshold):
+        threshold: Any = self.search_kwargs.get("score_threshold")
+        is_share = is_number(threshold) and 0 <= threshold <= 1
+        if self.search_type == "similarity_score_threshold" and not is_share:
             raise InputError(
                 "search_type 'similarity_score_threshold' needs search_kwargs="
                 f"{{'score_threshold': …}} with a number from 0 to 1; it is {threshold!r}."
@@ -400,8 +405,17 @@ def _unknown_search(search_type: str, known: Iterable[str]) -> InputError:
     return InputError(f"search_type {search_type!r} is unknown: use one of {sorted(known)}.")
 
 
-def _is_share(number: Any) -> bool:
-    return isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number <= 1
+def is_number(value: Any) -> bool:
+    """Whether it is one that can be compared; numpy's count too."""
+    return not isinstance(value, bool) and isinstance(value, Real) and not isnan(value)
+
+
+def checked_threshold(given: Any) -> float | None:
+    """A `score_threshold`. Raises InputError for what is none."""
+    if given is None or is_number(given):
+        threshold: float | None = given
+        return threshold
+    raise InputError(f"score_threshold is {given!r}: give a number, or None for no limit.")
 
 
 def _question(retriever: BaseRetriever, query: Any) -> str:

@@ -18,7 +18,7 @@ from headrace.embeddings.base import checked_model
 from headrace.errors import InputError
 from headrace.runnables.configs import run_in_executor
 
-from .base import Scored, VectorStore, listed
+from .base import Scored, VectorStore, checked_threshold, is_number, listed
 from .similarity import Rows, Vector, length, most_relevant
 
 __all__ = ["EmbeddingStore", "Nearest", "check_count", "check_dimension", "names_of"]
@@ -63,6 +63,9 @@ class EmbeddingStore(VectorStore):
         self, vector: Vector, k: int, *, filter: Any = None, vectors: bool = False
     ) -> Nearest:
         """The `k` documents that are closest to a vector; with their own `vectors` if asked for."""
+
+    def _check_filter(self, filter: Any) -> None:
+        """Refuse what is no filter of this store, before anything is embedded."""
 
     def _reaches(self, score: float, threshold: float) -> bool:
         """Whether a score is as good as another; a store whose scores are distances says so."""
@@ -155,8 +158,7 @@ class EmbeddingStore(VectorStore):
             InputError: `k` is no number of documents, the filter is none, or the embedding is not
                 of the dimension of those in the store.
         """
-        check_count("k", k)
-        threshold = _threshold(kwargs)
+        threshold = self._checked_search(k, filter, kwargs)
         found = self._nearest(embedding, k, filter=filter)
         scored = zip(found.documents, found.scores, strict=True)
         return [each for each in scored if threshold is None or self._reaches(each[1], threshold)]
@@ -173,6 +175,7 @@ class EmbeddingStore(VectorStore):
         self, query: str, k: int = 4, filter: Any = None, **kwargs: Any
     ) -> list[Scored]:
         """The `k` documents most similar to a text, best first, and the store's scores."""
+        self._checked_search(k, filter, kwargs)
         vector = self.embedding.embed_query(_text(query))
         return self.similarity_search_with_score_by_vector(vector, k, filter, **kwargs)
 
@@ -180,8 +183,15 @@ class EmbeddingStore(VectorStore):
         self, query: str, k: int = 4, filter: Any = None, **kwargs: Any
     ) -> list[Scored]:
         """`similarity_search_with_score`, async."""
+        self._checked_search(k, filter, kwargs)
         vector = await self.embedding.aembed_query(_text(query))
         return await self.asimilarity_search_with_score_by_vector(vector, k, filter, **kwargs)
+
+    def _checked_search(self, k: Any, filter: Any, kwargs: Mapping[str, Any]) -> float | None:
+        """What a search is given, refused before anything is embedded; its `score_threshold`."""
+        check_count("k", k)
+        self._check_filter(filter)
+        return _threshold(kwargs)
 
     def similarity_search_by_vector(
         self, embedding: list[float], k: int = 4, filter: Any = None, **kwargs: Any
@@ -220,14 +230,10 @@ class EmbeddingStore(VectorStore):
         Similar means the cosine here, whatever the store's distance is.
 
         Raises:
-            InputError: `k` or `fetch_k` is no number of documents, or `lambda_mult` is not between
-                0 and 1.
+            InputError: `k` or `fetch_k` is no number of documents, `lambda_mult` is not between 0
+                and 1, or the filter is none.
         """
-        check_count("k", k)
-        check_count("fetch_k", fetch_k)
-        if not 0 <= lambda_mult <= 1:
-            raise InputError(f"lambda_mult is {lambda_mult!r}: give a number from 0 to 1.")
-        _threshold(kwargs, known=())
+        self._checked_choice(k, fetch_k, lambda_mult, {"filter": filter, **kwargs})
         found = self._nearest(embedding, fetch_k, filter=filter, vectors=True)
         if not found.documents:
             return []
@@ -239,6 +245,7 @@ class EmbeddingStore(VectorStore):
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """`max_marginal_relevance_search_by_vector` for a text."""
+        self._checked_choice(k, fetch_k, lambda_mult, kwargs)
         vector = self.embedding.embed_query(_text(query))
         return self.max_marginal_relevance_search_by_vector(
             vector, k, fetch_k, lambda_mult, **kwargs
@@ -248,10 +255,22 @@ class EmbeddingStore(VectorStore):
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
         """`max_marginal_relevance_search`, async."""
+        self._checked_choice(k, fetch_k, lambda_mult, kwargs)
         vector = await self.embedding.aembed_query(_text(query))
         return await self.amax_marginal_relevance_search_by_vector(
             vector, k, fetch_k, lambda_mult, **kwargs
         )
+
+    def _checked_choice(
+        self, k: Any, fetch_k: Any, lambda_mult: Any, kwargs: Mapping[str, Any]
+    ) -> None:
+        """As `_checked_search`, for maximal marginal relevance."""
+        check_count("k", k)
+        check_count("fetch_k", fetch_k, least=1)
+        if not is_number(lambda_mult) or not 0 <= lambda_mult <= 1:
+            raise InputError(f"lambda_mult is {lambda_mult!r}: give a number from 0 to 1.")
+        self._check_filter(kwargs.get("filter"))
+        _threshold(kwargs, known=("filter",))
 
 
 # ---- checks, for stores --------------------------------------------------------------------------
@@ -267,10 +286,13 @@ def _text(query: Any) -> str:
     )
 
 
-def check_count(name: str, count: Any) -> None:
+def check_count(name: str, count: Any, least: int = 0) -> None:
     """Refuse what is no number of documents."""
-    if not hasattr(count, "__index__") or count < 0:  # numpy's integers count too
-        raise InputError(f"{name} is {count!r}: give the number of documents you want, 0 or more.")
+    # numpy's integers count too
+    if isinstance(count, bool) or not hasattr(count, "__index__") or count < least:
+        raise InputError(
+            f"{name} is {count!r}: give the number of documents you want, {least} or more."
+        )
 
 
 def _threshold(
@@ -279,10 +301,9 @@ def _threshold(
     """The `score_threshold` among what a search was given beside its own arguments."""
     unknown = sorted(set(kwargs) - set(known))
     if unknown:
-        names = ", ".join(("k", "filter", *known))
+        names = ", ".join(dict.fromkeys(("k", "filter", *known)))
         raise InputError(f"A search was given {unknown[0]!r}, which it does not know: use {names}.")
-    threshold: float | None = kwargs.get("score_threshold")
-    return threshold
+    return checked_threshold(kwargs.get("score_threshold"))
 
 
 def check_dimension(vector: Vector, dimension: int | None) -> float:

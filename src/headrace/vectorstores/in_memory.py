@@ -151,11 +151,6 @@ class InMemoryVectorStore(EmbeddingStore):
     def _nearest(
         self, vector: Vector, k: int, *, filter: Filter | None = None, vectors: bool = False
     ) -> Nearest:
-        if filter is not None and not callable(filter):
-            raise InputError(
-                f"filter is {filter!r}: give a function, for example "
-                "`lambda document: document.metadata['year'] > 2020`."
-            )
         records, rows = self._rows()
         if not records:
             return Nearest([], [])
@@ -175,6 +170,13 @@ class InMemoryVectorStore(EmbeddingStore):
             [score for _, score in hits],
             [record["vector"] for record, _ in hits] if vectors else (),
         )
+
+    def _check_filter(self, filter: Any) -> None:
+        if filter is not None and not callable(filter):
+            raise InputError(
+                f"filter is {filter!r}: give a function, for example "
+                "`lambda document: document.metadata['year'] > 2020`."
+            )
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         return _relevance

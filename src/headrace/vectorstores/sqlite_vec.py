@@ -225,6 +225,10 @@ class SQLiteVec(EmbeddingStore):
             [array("f", row[4]) for row in rows] if vectors else (),
         )
 
+    def _check_filter(self, filter: Any) -> None:
+        if filter is not None:
+            predicate(filter)
+
     def _reaches(self, score: float, threshold: float) -> bool:
         return as_good(self.distance_strategy, score, threshold)
 
