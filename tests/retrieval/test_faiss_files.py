@@ -102,6 +102,18 @@ def test_the_folder_holds_a_manifest_and_two_files_after_any_number_of_saves(tmp
     assert json.loads(lines[1]) == {"id": "1", "text": "1", "metadata": {"n": 1}}
 
 
+@pytest.mark.parametrize("path", ["taken", "taken/deep/er"])
+def test_a_folder_that_is_a_file(path, tmp_path):
+    file = tmp_path / "taken"
+    file.write_text("mine")
+    with pytest.raises(InputError) as told:
+        numbered(1).save_local(tmp_path / path)
+    assert str(told.value) == (
+        f"A store is saved in a folder, and {str(file)!r} is a file: give the path of a folder."
+    )
+    assert file.read_text() == "mine"
+
+
 def test_several_stores_in_one_folder(tmp_path):
     for count, name in ((2, "index"), (3, "index.2"), (4, "ä-b_c")):
         numbered(count).save_local(tmp_path, name)

@@ -54,10 +54,11 @@ def save(
         parts: by suffix, what writes each.
 
     Raises:
-        InputError: the name is no file's name.
+        InputError: the name is no file's name, or the folder a file.
         OSError: as the file system gives it; what was saved before is still there.
     """
     _check_name(name)
+    _check_folder(folder)
     _make(folder)
     with exclusive(folder) as alone:
         token, before = uuid.uuid4().hex, _named(folder, name)
@@ -111,6 +112,14 @@ def _check_name(name: str) -> None:
     if not _NAME.fullmatch(str(name)):
         raise InputError(
             f"index_name is {name!r}: give a file's name of letters, digits, '.', '_' and '-'."
+        )
+
+
+def _check_folder(folder: Path) -> None:
+    file = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    if file.exists() and not file.is_dir():
+        raise InputError(
+            f"A store is saved in a folder, and {str(file)!r} is a file: give the path of a folder."
         )
 
 

@@ -263,6 +263,10 @@ class FAISS(EmbeddingStore):
                 )
         return table.search(query, k, allows, with_vectors=vectors)
 
+    def _check_filter(self, filter: Any) -> None:
+        if filter is not None:
+            predicate(filter)
+
     def _reaches(self, score: float, threshold: float) -> bool:
         return as_good(self._settings.distance, score, threshold)
 
@@ -280,7 +284,8 @@ class FAISS(EmbeddingStore):
         tuple as a list, a key that is a number as a string.
 
         Raises:
-            InputError: a document's metadata cannot be written as JSON, or the name is no file's.
+            InputError: a document's metadata cannot be written as JSON, the name is no file's, or
+                the folder is a file.
             OSError: as the file system gives it; what was saved before is still there.
         """
         with self._changing:
