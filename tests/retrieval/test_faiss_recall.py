@@ -1,7 +1,8 @@
 """How much of what brute force finds each index of `FAISS` finds, and what large stores cost.
 
-The vectors lie in clusters, as those of texts do. The recalls asserted are those that the guide
-states for the default settings.
+The vectors lie in clusters, as those of texts do. Recall is the share of the ten nearest that is
+found. It is asserted for the default settings; the large hnsw index has fewer links and candidates
+than those, so that it is made in a quarter of a minute rather than in two.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def seconds(function):
     result = function()
     return time.perf_counter() - start, result
 
-count, size, kind = 100_000, 256, sys.argv[1]
+count, size, settings = 100_000, 256, json.loads(sys.argv[1])
 generator = np.random.default_rng(0)
 centres = generator.standard_normal((1000, size), dtype=np.float32)
 rows = centres[generator.integers(0, 1000, count)]
@@ -95,7 +96,7 @@ model = DeterministicFakeEmbedding(size=4)
 FAISS.from_embeddings([("a", rows[0])], model)  # the library is loaded
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 adding, store = seconds(
-    lambda: FAISS.from_embeddings(zip(names, rows), model, metadatas, names, index=kind)
+    lambda: FAISS.from_embeddings(zip(names, rows), model, metadatas, names, **settings)
 )
 queries = rows[:160] + 0.1 * generator.standard_normal((160, size), dtype=np.float32)
 found, failures = {}, []
@@ -135,22 +136,30 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "least"), [("flat", 1.0), ("ivf", 0.95)], ids=["flat", "ivf"])
-def test_a_hundred_thousand_vectors_searched_from_eight_threads(kind, least, tmp_path):
+@pytest.mark.parametrize(
+    ("settings", "least", "seconds"),
+    [
+        ({"index": "flat"}, 1.0, 30),
+        ({"index": "ivf"}, 0.95, 60),
+        ({"index": "hnsw", "M": 16, "ef_construction": 40}, 0.95, 120),
+    ],
+    ids=["flat", "ivf", "hnsw"],
+)
+def test_a_hundred_thousand_vectors_searched_from_eight_threads(settings, least, seconds, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", LARGE, kind, str(tmp_path)],
+        [sys.executable, "-c", LARGE, json.dumps(settings), str(tmp_path)],
         env={"PYTHONPATH": str(SRC)},
         capture_output=True,
         text=True,
         check=True,
-        timeout=150,
+        timeout=170,
     )
     figures = json.loads(done.stdout)
     print(figures)
     assert figures["failures"] == []
     assert figures["recall"] >= least
     # Some ten times what it takes on two idle cores; the vectors alone are 98 MiB.
-    assert figures["adding"] < 30
+    assert figures["adding"] < seconds
     assert figures["searching"] < 30
     assert figures["saving"] < 20
     assert figures["loading"] < 20
