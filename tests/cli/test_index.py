@@ -215,7 +215,7 @@ def test_what_cannot_be_read_is_named_and_keeps_its_passages(here, docs, folder)
     got, err = index(here, "docs", code=1)
     assert got == (3, 4, 0, 4, 0)
     assert err.splitlines() == [
-        "not read: docs/deep/broken.pdf: no PDF that can be read (Stream has ended unexpectedly).",
+        "not read: docs/deep/broken.pdf: no PDF that can be read (Stream has ended unexpectedly)",
         "not read: docs/river.txt: line 1: no text in utf-8 (invalid start byte)",
         "headrace: 2 files could not be read; what the store had of them is kept.",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import threading
 from functools import partial
 
@@ -169,6 +170,37 @@ def test_an_error_may_be_a_warning(how, threads, broken, caplog):
         ]  # fmt: skip
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{broken / 'a.jsonl'} is left out: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "handing_on"),
+    [
+        ({"glob": "*.txt"}, "loaders={'.txt': partial(TextLoader, …)}."),
+        ({"glob": "*.txt", "loader_cls": TextLoader}, "loader_kwargs={…}."),
+    ],
+    ids=["loaders", "loader_cls"],
+)
+def test_what_a_loader_is_to_be_given_is_said_as_it_is_given_here(
+    given, handing_on, tmp_path, caplog
+):
+    (tmp_path / "a.txt").write_bytes("é".encode("cp1252"))
+    expected = (
+        f"{tmp_path / 'a.txt'}, line 1: no text in utf-8 (unexpected end of data). Give its "
+        "encoding=…, or autodetect_encoding=True. A DirectoryLoader hands it on: " + handing_on
+    )
+    with pytest.raises(LoadError) as told:
+        DirectoryLoader(tmp_path, **given).load()
+    assert str(told.value) == str(pickle.loads(pickle.dumps(told.value))) == expected
+    assert DirectoryLoader(tmp_path, **given, on_error="warn").load() == []
+    assert caplog.messages == [f"{tmp_path / 'a.txt'} is left out: {expected}"]
+    collected = []
+    collect = DirectoryLoader(tmp_path, **given, on_error=lambda _, error: collected.append(error))
+    assert collect.load() == []
+    assert [str(each) for each in collected] == [expected.partition(" A Dir")[0]]
+    hands = {"loader_kwargs": {"encoding": "cp1252"}}
+    if "loader_cls" not in given:
+        hands = {"loaders": {".txt": partial(TextLoader, encoding="cp1252")}}
+    assert texts(DirectoryLoader(tmp_path, **given, **hands)) == ["é"]
 
 
 def test_an_error_may_be_skipped_or_collected(broken, caplog):

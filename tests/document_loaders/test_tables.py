@@ -84,7 +84,7 @@ def test_an_empty_table(tmp_path):
 
 @every_colour
 def test_each_line_is_a_document(colour, tmp_path):
-    file = written(tmp_path, '{"t": "é"}\r\n\n  {"t": null}\n')
+    file = written(tmp_path, '{"t": "é"}\r\n\n  {"t": ""}\n')
     expected = [
         ("é", {"source": str(file), "seq_num": 1}),
         ("", {"source": str(file), "seq_num": 2}),
@@ -126,7 +126,7 @@ def test_a_large_file_is_read_in_constant_memory(kind, tmp_path):
 
 # ---- JSON --------------------------------------------------------------------------------------
 
-CHAT = {"title": "x", "messages": [{"who": "a", "said": "hé"}, {"who": "b", "said": None}]}
+CHAT = {"title": "x", "messages": [{"who": "a", "said": "hé"}, {"who": "b", "said": ""}]}
 
 
 @every_colour
@@ -153,6 +153,21 @@ def test_what_is_no_string_becomes_json_where_that_is_wanted(tmp_path):
     assert [each.page_content for each in found] == ['{"a": "é"}', "", "1.5", "True", ""]
     with pytest.raises(LoadError, match=r'no string: \{"a": "\\u00e9"\}; give content_key=…'):
         JSONLoader(file, ".[]").load()
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_null_is_no_text(tmp_path, lines):
+    """A path that is misspelt leads to null everywhere, not to documents without text."""
+    file = written(tmp_path, '{"text": "a"}')
+    with pytest.raises(LoadError) as told:
+        JSONLoader(file, ".txet", json_lines=lines).load()
+    where = f"{file}, line 1" if lines else str(file)
+    assert str(told.value) == (
+        f"{where}: what is to be the text is null: see that the path is right, or give "
+        "text_content=False to have it as an empty text."
+    )
+    found = JSONLoader(file, ".txet", json_lines=lines, text_content=False).load()
+    assert [each.page_content for each in found] == [""]
 
 
 def test_programs_of_jq(tmp_path):

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headrace.document_loaders import LoadError
 from headrace.documents import Document
 from headrace.errors import HeadraceError
 from headrace.indexing import IndexingResult
 
-from .event_text import clean
+from .event_text import clean as visible
 from .gathering import Found, find, fits, passages
 from .interrupt import stop_on_interrupt
 from .library import Library, Stale
@@ -108,7 +109,8 @@ def _why(file: Path, error: Exception) -> str:
     """Why a file could not be read, without its name, and without advice for who calls a loader."""
     if isinstance(error, OSError) and not isinstance(error, HeadraceError):
         return error.strerror or one_line(error)
-    return one_line(error).partition(". Give ")[0].removeprefix(str(file)).lstrip(",: ")
+    said = error.fault.removesuffix(".") if isinstance(error, LoadError) else one_line(error)
+    return said.removeprefix(str(file)).lstrip(",: ")
 
 
 # ---- whose passages go --------------------------------------------------------------------------
@@ -182,7 +184,7 @@ def _number(count: int, what: str) -> str:
 
 def _line(text: str) -> str:
     """One line that moves no cursor, whatever a file is called."""
-    return clean(text).replace("\n", " ")
+    return visible(text).replace("\n", " ")
 
 
 def _short(file: str) -> str:

@@ -83,8 +83,9 @@ class CSVLoader(BaseLoader):
             except csv.Error as error:
                 line = reader.reader.line_num
                 raise LoadError(
-                    f"{self.file_path}, line {line}: no CSV ({error}). See whether csv_args says "
-                    "how it is written; csv.field_size_limit() sets how long a field may be."
+                    f"{self.file_path}, line {line}: no CSV ({error}).",
+                    "See whether csv_args says how it is written; csv.field_size_limit() sets how "
+                    "long a field may be.",
                 ) from error
             if row is None:
                 return

@@ -25,6 +25,7 @@ from .html import HTMLLoader
 from .json_loader import JSONLinesLoader, JSONLoader
 from .markdown import MarkdownLoader
 from .pdf import PyPDFLoader
+from .reading import LoadError
 from .text import TextLoader
 
 __all__ = ["LOADERS", "DirectoryLoader"]
@@ -190,19 +191,29 @@ class DirectoryLoader(BaseLoader):
         try:
             yield from make(str(file)).lazy_load()
         except Exception as error:
-            self._failed(str(file), error)
+            self._failed(file, make, error)
 
     def _all(self, file: Path, make: MakeLoader) -> list[Document]:
         return list(self._documents(file, make))
 
-    def _failed(self, file: str, error: Exception) -> None:
+    def _failed(self, file: Path, make: MakeLoader, error: Exception) -> None:
         if callable(self.on_error):
-            self.on_error(file, error)
-        elif self.on_error == "warn":
+            self.on_error(str(file), error)
+            return
+        if isinstance(error, LoadError) and error.advice:
+            error = LoadError(error.fault, f"{error.advice} {self._handing_on(file, make)}")
+        if self.on_error == "warn":
             _logger.warning("%s is left out: %s", file, error)
         elif self.on_error == "raise":
             error.add_note(f"DirectoryLoader was loading {file}.")
             raise error
+
+    def _handing_on(self, file: Path, make: MakeLoader) -> str:
+        """How a file's loader is given something."""
+        if self.loader_cls is not None:
+            return "A DirectoryLoader hands it on: loader_kwargs={…}."
+        name = getattr(make, "func", make).__name__
+        return f"A DirectoryLoader hands it on: loaders={{{file.suffix!r}: partial({name}, …)}}."
 
     def _several(self, files: Iterable[tuple[Path, MakeLoader]]) -> Iterator[list[Document]]:
         """The documents of each file, in order, with some files being loaded meanwhile."""

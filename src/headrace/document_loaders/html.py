@@ -119,8 +119,8 @@ def _soup(path: PathLike, encoding: str | None, options: Mapping[str, Any]) -> A
             text = data.decode(checked(encoding) or encoding)
         except UnicodeDecodeError as error:
             raise LoadError(
-                f"{path}: no text in {encoding} ({error.reason}, byte {error.start}). Leave the "
-                "encoding out to have it found."
+                f"{path}: no text in {encoding} ({error.reason}, byte {error.start}).",
+                "Leave the encoding out to have it found.",
             ) from error
     # As a file: about a text alone it warns where that looks like the name of a file or an address.
     return BeautifulSoup(StringIO(text.replace("\r\n", "\n")), **options)

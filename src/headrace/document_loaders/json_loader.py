@@ -31,8 +31,8 @@ class JSONLoader(BaseLoader):
         content_key: the key of the text in what was found; by default that is the text itself.
         is_content_key_jq_parsable: whether `content_key` is a program of jq too.
         metadata_func: makes the metadata, of what was found and of the metadata so far.
-        text_content: whether anything but a string (or null, which is an empty text) is an error;
-            else it becomes JSON.
+        text_content: whether anything but a string is an error; else it becomes JSON, and null an
+            empty text.
         json_lines: each line is JSON of its own, and read when it is its turn.
         encoding: how its bytes are text. By default its byte order mark says so, else it is UTF-8.
 
@@ -102,8 +102,8 @@ class JSONLoader(BaseLoader):
         except json.JSONDecodeError as error:
             raise LoadError(
                 f"{self.file_path}, line {line or error.lineno}, column {error.colno}: no JSON "
-                f"({error.msg})."
-                + (" If each line is JSON of its own, give json_lines=True." if not line else "")
+                f"({error.msg}).",
+                "" if line else "If each line is JSON of its own, give json_lines=True.",
             ) from error
         except RecursionError as error:
             raise LoadError(f"{self.file_path}: its JSON is nested too deep.") from error
@@ -112,13 +112,16 @@ class JSONLoader(BaseLoader):
         content = self._content(sample)
         if isinstance(content, str):
             return content
-        if content is None or (content in ({}, []) and not self._text_content):
-            return ""
         if self._text_content:
             raise PathError(
-                f"what is to be the text is no string: {json.dumps(content)[:100]}; give "
+                "what is to be the text is null: see that the path is right, or give "
+                "text_content=False to have it as an empty text"
+                if content is None
+                else f"what is to be the text is no string: {json.dumps(content)[:100]}; give "
                 "content_key=…, or text_content=False for its JSON"
             )
+        if content in (None, {}, []):
+            return ""
         # Objects and lists as JSON, with letters as they are; True and 1.5 as Python shows them.
         if isinstance(content, dict | list):
             return json.dumps(content, ensure_ascii=False)

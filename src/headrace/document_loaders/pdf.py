@@ -87,7 +87,7 @@ class PyPDFLoader(BaseLoader):
             found = dict(reader.metadata or {})
         except pypdf.errors.FileNotDecryptedError as error:
             what = "a password is needed" if self.password is None else "the password is wrong"
-            raise LoadError(f"{self.file_path}: {what}. Give password=….") from error
+            raise LoadError(f"{self.file_path}: {what}.", "Give password=….") from error
         except pypdf.errors.DependencyError as error:
             raise MissingExtraError(
                 "cryptography", purpose=f"{self.file_path}, encrypted,"

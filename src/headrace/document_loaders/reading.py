@@ -9,7 +9,7 @@ import codecs
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from headrace.errors import ConfigError, InputError, MissingExtraError
 
@@ -30,7 +30,19 @@ _MARKS = (
 
 
 class LoadError(InputError, RuntimeError):
-    """What is in a file is not what its loader reads. The message begins with the path."""
+    """What is in a file is not what its loader reads.
+
+    Args:
+        fault: what is wrong, a sentence that begins with the path.
+        advice: sentences about what to give the loader, where that can help.
+    """
+
+    def __init__(self, fault: str, advice: str = "") -> None:
+        self.fault, self.advice = fault, advice
+        super().__init__(f"{fault} {advice}".rstrip())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.fault, self.advice)
 
 
 def checked_path(given: PathLike) -> PathLike:
@@ -96,8 +108,8 @@ def open_text(
                 raise
             line, what = fault
             raise LoadError(
-                f"{path}, line {line}: no text in {name} ({what}). Give its encoding=…, or "
-                "autodetect_encoding=True."
+                f"{path}, line {line}: no text in {name} ({what}).",
+                "Give its encoding=…, or autodetect_encoding=True.",
             ) from error
 
 
@@ -128,12 +140,12 @@ def _guessed(path: PathLike) -> str:
         ) from error
     encoding = checked(chardet.detect(_sample(path))["encoding"])
     if encoding is None:
-        raise LoadError(f"{path}: no encoding was found that fits it. Give its encoding=….")
+        raise LoadError(f"{path}: no encoding was found that fits it.", "Give its encoding=….")
     fault = _first_fault(path, encoding)
     if fault is not None:  # what fits the sample does not fit the rest
         raise LoadError(
-            f"{path}, line {fault[0]}: no text in {encoding}, which other lines look like. Give "
-            "its encoding=…."
+            f"{path}, line {fault[0]}: no text in {encoding}, which other lines look like.",
+            "Give its encoding=….",
         )
     return encoding
 
