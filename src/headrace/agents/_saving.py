@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._awaited import to_the_end
 from .._bridge import call_in_thread
+from .._fork import in_child
 from .._lazy import Lazy
 from ..errors import InputError
 from ..load import dumps, loads
@@ -47,6 +48,14 @@ ASKED, HOOKED = "__asked__", "__hooked__"
 
 _claimed: set[tuple[int, str]] = set()  # (id of a saver, thread), by runs of this process
 _claiming = Lock()
+
+
+@in_child
+def _forget() -> None:
+    """In a forked child: the runs of the parent are not here, whichever lock they had."""
+    global _claiming
+    _claiming = Lock()
+    _claimed.clear()
 
 
 class BaseSaver(ABC):

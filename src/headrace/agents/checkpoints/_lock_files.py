@@ -15,10 +15,10 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from ..._file_locks import lock as _lock
+from ..._fork import in_child
 
 __all__ = ["lock_file"]
 
@@ -34,7 +34,7 @@ else:
     def _unlock(handle: int, path: Path) -> None:
         with suppress(FileNotFoundError):
             path.unlink()
-        fcntl.flock(handle, fcntl.LOCK_UN)  # a forked child may have the handle, too
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def lock_file(path: Path) -> Callable[[], None] | None:
@@ -56,7 +56,7 @@ def lock_file(path: Path) -> Callable[[], None] | None:
             if not mine:
                 os.close(handle)
         if mine:
-            return partial(_let_go, handle, path)
+            return _Held(handle, path).let_go
 
 
 def _is_at(handle: int, path: Path) -> bool:
@@ -66,8 +66,36 @@ def _is_at(handle: int, path: Path) -> bool:
         return False
 
 
-def _let_go(handle: int, path: Path) -> None:
-    try:
-        _unlock(handle, path)
-    finally:
-        os.close(handle)
+class _Held:
+    """A lock that this process has."""
+
+    __slots__ = ("_handle", "_path")
+
+    def __init__(self, handle: int, path: Path) -> None:
+        self._handle, self._path = handle, path
+        _held.add(self)
+
+    def let_go(self) -> None:
+        if self not in _held:
+            return
+        _held.discard(self)
+        try:
+            _unlock(self._handle, self._path)
+        finally:
+            os.close(self._handle)
+
+    def drop(self) -> None:
+        """Close the handle, without letting go of the lock."""
+        os.close(self._handle)
+
+
+_held: set[_Held] = set()
+
+
+@in_child
+def _forget() -> None:
+    """The locks are the parent's: a forked child does not have them, nor lets them go, nor keeps
+    them alive when the parent is dead."""
+    for held in _held:
+        held.drop()
+    _held.clear()

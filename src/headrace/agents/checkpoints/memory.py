@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
+from ..._fork import told_after_fork
 from .._saving import BaseSaver, moved
 
 __all__ = ["BaseSaver", "InMemorySaver", "MemorySaver"]
@@ -18,7 +19,11 @@ class InMemorySaver(BaseSaver):
 
     def __init__(self) -> None:
         self._threads: dict[str, list[str]] = {}
-        self._lock = Lock()
+        self._forked()
+        told_after_fork(self)
+
+    def _forked(self) -> None:
+        self._lock = Lock()  # another thread of the parent may have had it
 
     def append(self, thread_id: str, start: int, rows: Sequence[str]) -> None:
         with self._lock:
@@ -57,7 +62,8 @@ class InMemorySaver(BaseSaver):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._threads = state["_threads"]
-        self._lock = Lock()
+        self._forked()
+        told_after_fork(self)
 
     def __repr__(self) -> str:
         return "InMemorySaver()"

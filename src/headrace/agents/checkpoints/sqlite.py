@@ -23,6 +23,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from ..._fork import told_after_fork
 from ...errors import ConfigError
 from .._saving import BaseSaver, moved, taken
 from ._lock_files import lock_file
@@ -93,7 +94,13 @@ class SqliteSaver(BaseSaver):
             )
         self._turn = Lock()
         self._connection: sqlite3.Connection | None = None
-        self._process = os.getpid()
+        told_after_fork(self)
+
+    def _forked(self) -> None:
+        self._turn = Lock()  # another thread of the parent may have had it
+        if self._connection is not None:
+            _inherited.append(self._connection)
+            self._connection = None
 
     @classmethod
     @contextmanager
@@ -148,7 +155,7 @@ class SqliteSaver(BaseSaver):
         """Close the connection. The next use opens one again."""
         with self._turn:
             connection, self._connection = self._connection, None
-            if connection is not None and self._process == os.getpid():
+            if connection is not None:
                 connection.close()
 
     def __enter__(self) -> SqliteSaver:
@@ -159,7 +166,7 @@ class SqliteSaver(BaseSaver):
 
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)
-        if connection is not None and self._process == os.getpid():
+        if connection is not None:
             connection.close()
 
     @contextmanager
@@ -167,9 +174,6 @@ class SqliteSaver(BaseSaver):
         """The connection, for one of its users."""
         try:
             with self._turn:
-                if self._connection is not None and self._process != os.getpid():
-                    _inherited.append(self._connection)
-                    self._connection = None
                 if self._connection is None:
                     self._connection = self._opened()
                 yield self._connection
@@ -181,7 +185,6 @@ class SqliteSaver(BaseSaver):
     def _opened(self) -> sqlite3.Connection:
         with suppress(OSError):  # SQLite says it in its own words
             self.path.touch(mode=0o600)  # what was said is nobody else's
-        self._process = os.getpid()
         connection = sqlite3.connect(
             str(self.path), timeout=self.timeout, isolation_level=None, check_same_thread=False
         )
