@@ -176,6 +176,26 @@ def test_http_clients_of_ones_own(name: str, colour: Colour) -> None:
         assert len(mine) == len(server.requests) == 1
 
 
+@every_colour
+@pytest.mark.parametrize("name", ["ChatCohere", "ChatMistralAI"])
+def test_http_clients_of_ones_own_stay_open(name: str, colour: Colour) -> None:
+    with replaying(_answer(name)) as server:
+        client, other = httpx.Client(), httpx.AsyncClient()
+        model = _made(name, server.url, http_client=client, http_async_client=other)
+
+        def body(doors: Any) -> None:
+            doors.invoke(model, "hi")
+            if doors.asynchronous:
+                doors.wait(model.aclose())
+                assert not other.is_closed
+                doors.wait(other.aclose())
+
+        run(colour, model, body)
+        model.close()
+        assert not client.is_closed
+        client.close()
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 @every_class
 def test_whether_streams_tell_their_usage(name: str, wanted: bool) -> None:
