@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import pickle
+import sys
+import threading
 import traceback
-from typing import Any
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -15,11 +19,15 @@ from headrace.errors import AuthenticationError, ConfigError
 from headrace.messages import AIMessage, HumanMessage, ToolMessage
 from headrace.providers import (
     AzureChatOpenAI,
+    ChatCohere,
     ChatFireworks,
     ChatGroq,
+    ChatMistralAI,
     ChatNVIDIA,
     ChatOpenAI,
     ChatTogether,
+    CohereEmbeddings,
+    MistralAIEmbeddings,
     OpenAIEmbeddings,
 )
 from headrace.providers._base.keys import KeyFunction, KeyNames, cleaned
@@ -139,6 +147,26 @@ def test_one_client_for_all_tasks_of_a_loop_and_none_of_loops_that_ended() -> No
         assert len(set(map(id, asyncio.run(asked())))) == 1
     gc.collect()
     assert len(model._clients._async) == 1
+
+
+def test_what_an_sdk_puts_off_is_imported_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "put_off_here.py").write_text("import threading\nat = threading.get_ident()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Slow(ChatOpenAI):
+        _put_off: ClassVar[tuple[str, ...]] = ("put_off_here",)
+
+    async def asked() -> None:
+        model = Slow(model="m", api_key=KEY)
+        await model._aclient()
+        await model.aclose()
+
+    asyncio.run(asked())
+    assert sys.modules.pop("put_off_here").at != threading.get_ident()
+    for cls in (ChatCohere, CohereEmbeddings, ChatMistralAI, MistralAIEmbeddings):
+        assert cls._put_off and all(map(import_module, cls._put_off))
 
 
 # ---- what is asked -------------------------------------------------------------------------------
