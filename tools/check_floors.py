@@ -43,7 +43,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         *("caches", "globals", "example_selectors", "load", "conversation", "json_schema"),
         *("validation", "resilience", "stores", "document_loaders", "indexing"),
         *("text_splitters", "document_transformers"),
-        *("_twins", "_progress", "_file_locks", "_fork", "actions"),
+        *("_twins", "_progress", "_file_locks", "_fork", "_sqlite", "actions"),
     ),
     ("agents", "providers", "local", "langchain"),
     ("", "serve", "remote", "scale", "explain", "record", "cli", "testing"),

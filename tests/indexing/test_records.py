@@ -198,7 +198,7 @@ def test_a_file_that_cannot_be_is_refused_at_once(given, said, tmp_path, monkeyp
 def test_a_file_that_is_no_database(tmp_path):
     path = tmp_path / "r.sql"
     path.write_bytes(b"this is a text, and long enough not to be taken for an empty file" * 20)
-    with pytest.raises(RecordFileError, match="See that it is an SQLite file") as caught:
+    with pytest.raises(RecordFileError, match="Give the path of an SQLite file") as caught:
         SQLiteRecordManager("n", path).exists(["a"])
     assert isinstance(caught.value, sqlite3.OperationalError)
     assert isinstance(caught.value.__cause__, sqlite3.DatabaseError)

@@ -3,7 +3,8 @@
 Each operation opens the file and closes it, so there is nothing to close and nothing to share
 between threads or after a fork. Messages that are added together are one transaction, in which
 SQLite lets one writer in at a time: nothing is lost, and they stay together and in order. The file
-is in WAL mode, so readers never wait for writers.
+is in WAL mode, so readers never wait for writers. A failure of the power may take the last messages
+back, and leaves a whole conversation: waiting for the disk at each message is not worth more.
 
 Source: https://www.sqlite.org/wal.html, https://www.sqlite.org/lang_transaction.html
 """
@@ -12,14 +13,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from headrace._fork import in_child
+from headrace._sqlite import advice, opened, transaction, use_wal
 from headrace.chat_history.base import BaseChatMessageHistory
 from headrace.chat_history.rows import checked_limit, checked_session, read_rows, written_rows
 from headrace.errors import ConfigError
@@ -27,9 +28,6 @@ from headrace.messages import BaseMessage
 from headrace.runnables.configs import run_in_executor
 
 __all__ = ["HistoryFileError", "SQLiteChatMessageHistory"]
-
-_PATIENCE = 30.0  # seconds that a writer waits for others
-_AGAIN = 0.01  # seconds until a change of the journal's mode is tried again
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS {table} (
@@ -155,20 +153,11 @@ class SQLiteChatMessageHistory(BaseChatMessageHistory):
                 self.path.touch(mode=0o600)  # what was said is nobody else's
         with self._open() as connection:
             if self._connection is None:
-                _use_wal(connection)
-            ours = not connection.in_transaction
-            if ours:
-                connection.execute("BEGIN IMMEDIATE")
-            try:
+                use_wal(connection, "NORMAL")
+            with transaction(connection):
                 for statement in _statements(self.table):
                     connection.execute(statement)
                 yield connection
-            except BaseException:
-                if ours:
-                    connection.rollback()
-                raise
-            if ours:
-                connection.commit()
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -177,15 +166,14 @@ class SQLiteChatMessageHistory(BaseChatMessageHistory):
                 yield self._connection
             return
         try:
-            connection = sqlite3.connect(str(self.path), timeout=_PATIENCE, isolation_level=None)
-            with closing(connection):
+            with opened(str(self.path)) as connection:
                 yield connection
         except sqlite3.DatabaseError as error:
             if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):
                 raise  # of a row, not of the file; or said already
             raise HistoryFileError(
                 f"The history of session {self.session_id!r} cannot use its file "
-                f"{str(self.path)!r}: {error}. {_advice(str(error))}"
+                f"{str(self.path)!r}: {error}. {advice(error)}"
             ) from error
 
     def _where(self) -> str:
@@ -193,22 +181,6 @@ class SQLiteChatMessageHistory(BaseChatMessageHistory):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.session_id!r}, {str(self.path or self._connection)!r})"
-
-
-# What to do, by a word in SQLite's sentence.
-_ADVICE = (
-    ("locked", "Another program has held it for longer than "
-     f"{_PATIENCE:.0f} s: end its transaction, or give this one a file of its own."),
-    ("not a database", "Give the path of an SQLite file, or of none: it is made."),
-    ("malformed", "It is damaged: restore it, or give the path of another file."),
-    ("full", "Make room on its disk."),
-    ("readonly", "Let this process write to the file and to its folder."),
-)  # fmt: skip
-
-
-def _advice(said: str) -> str:
-    found = [advice for word, advice in _ADVICE if word in said]
-    return found[0] if found else "See that its folder is there and this process may write to both."
 
 
 def _check_file(path: Path) -> None:
@@ -262,22 +234,6 @@ def _let_go() -> None:
 def _statements(table: str) -> list[str]:
     filled = _SCHEMA.format(table=table, index=f"{table}_by_session")
     return [statement for statement in filled.split(";") if statement.strip()]
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Have the file in WAL mode, which is kept in it: the first connection changes it."""
-    connection.execute("PRAGMA synchronous = NORMAL")
-    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-    until = time.monotonic() + _PATIENCE
-    while mode != "wal":
-        try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            return
-        except sqlite3.OperationalError as error:
-            # The one lock that SQLite's own patience does not wait for.
-            if "locked" not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(_AGAIN)
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """`SQLiteRecordManager`: records in a file, for any number of threads and processes.
 
 One table holds the records of any number of namespaces. Each operation opens the file, is one
-transaction, and closes it; writes are on the disk when they return, because a record that a crash
-takes back would be a document nobody knows of. Beside the file, one small file for each namespace
-that was indexed is what runs claim; it stays there.
+transaction, and closes it; writes are on the disk when they return (synchronous FULL), because a
+record that a failure of the power takes back would be a document nobody knows of. Beside the file,
+one small file for each namespace that was indexed is what runs claim; it stays there.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
+from headrace._sqlite import advice, opened, transaction, use_wal
 from headrace.errors import ConfigError
 
 from .claims import Claim, FileClaim
 from .records import TICK, RecordManager, check_groups
 
 __all__ = ["RecordFileError", "SQLRecordManager", "SQLiteRecordManager"]
-
-_PATIENCE = 30.0  # seconds that an operation waits for others
 
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS headrace_records (
@@ -171,7 +170,7 @@ class SQLiteRecordManager(RecordManager):
         groups = check_groups(keys, group_ids)
         if not keys:
             return
-        with self._open() as connection, _transaction(connection):
+        with self._open() as connection, transaction(connection):
             seen = max(self._now(connection), at_least)
             rows = [
                 (self.namespace, key, group, seen) for key, group in zip(keys, groups, strict=True)
@@ -182,9 +181,8 @@ class SQLiteRecordManager(RecordManager):
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection, the table there."""
         try:
-            connection = sqlite3.connect(str(self.path), timeout=_PATIENCE, isolation_level=None)
-            with closing(connection):
-                connection.execute("PRAGMA synchronous = FULL")
+            with opened(self.path) as connection:
+                use_wal(connection, "FULL")
                 for statement in _SCHEMA:
                     connection.execute(statement)
                 yield connection
@@ -193,8 +191,7 @@ class SQLiteRecordManager(RecordManager):
                 raise
             raise RecordFileError(
                 f"The records of {self.namespace!r} cannot use their file {str(self.path)!r}: "
-                f"{error}. See that it is an SQLite file, or give another path, and that this "
-                "process may write to it and to its folder."
+                f"{error}. {advice(error)}"
             ) from error
 
     def __repr__(self) -> str:
@@ -203,17 +200,6 @@ class SQLiteRecordManager(RecordManager):
 
 SQLRecordManager = SQLiteRecordManager
 """The name that LangChain's programs know; of databases, SQLite alone."""
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
 
 
 def _json(values: Sequence[str]) -> str:
