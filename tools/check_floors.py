@@ -29,7 +29,7 @@ from pathlib import Path
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "merge", "_lazy"),
     ("values", "messages", "documents", "outputs", "prompt_values", "jsonstream", "sse", "events"),
-    ("run", "scope", "config", "_awaited", "_faults", "_gate", "_locate", "_threads"),
+    ("run", "scope", "config", "_awaited", "_faults", "_gate", "_ids", "_locate", "_threads"),
     (
         *("flow", "shapes", "_bridge", "_sync", "_sync_fan", "_sync_plan"),
         *("_async", "_async_fan", "_async_plan"),

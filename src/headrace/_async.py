@@ -198,8 +198,7 @@ async def value_by_fold(
     try:
         stream = node._aopen(Once(value), inner, kw)
         inner.streams.append((stream, node, frame_of(stream)))
-        read = _reported(stream, run) if shown else stream
-        chunks = [chunk async for chunk in read]
+        chunks = await _reported(stream, run) if shown else [chunk async for chunk in stream]
         result = fold_chunks(fold_of(node, stream, None), chunks)
     except BaseException as error:
         await abandon(error, inner, run.streams)
@@ -208,16 +207,17 @@ async def value_by_fold(
     return result
 
 
-async def _reported(stream: AsyncIterator[Any], run: Run) -> AsyncIterator[Any]:
-    report, valve = run.reporter(), run.scope.valve
+async def _reported(stream: AsyncIterator[Any], run: Run) -> list[Any]:
+    chunks, report, valve = [], run.reporter(), run.scope.valve
     async for chunk in stream:
         if report is not None:
             report(chunk)
         if run.pending:
             await settle(run)
-        yield chunk
+        chunks.append(chunk)
         if valve is not None and valve.full and await valve.room(run):
-            return
+            break
+    return chunks
 
 
 def tap(

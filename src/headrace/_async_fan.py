@@ -317,10 +317,11 @@ async def _beside(
     self: Any, machines: Sequence[Any], branch: Branch, source: Once, run: Run
 ) -> AsyncIterator[Any]:
     stream = _opened(branch, source.again(), run)
-    pushed = _pushed(self, machines, source)
-    run.holds(pushed, self)
-    async for output in pushed:
-        yield output
+    if machines:
+        pushed = _pushed(self, machines, source)
+        run.holds(pushed, self)
+        async for output in pushed:
+            yield output
     wrap = branch.wrap
     async for chunk in stream:
         yield wrap(chunk)

@@ -191,8 +191,7 @@ def value_by_fold(
     try:
         stream = node._open(Once(value), inner, kw)
         inner.streams.append((stream, node, frame_of(stream)))
-        read = _reported(stream, run) if shown else stream
-        chunks = list(read)
+        chunks = _reported(stream, run) if shown else list(stream)
         result = fold_chunks(fold_of(node, stream, None), chunks)
     except BaseException as error:
         abandon(error, inner, run.streams)
@@ -201,14 +200,15 @@ def value_by_fold(
     return result
 
 
-def _reported(stream: Iterator[Any], run: Run) -> Iterator[Any]:
-    report, valve = run.reporter(), run.scope.valve
+def _reported(stream: Iterator[Any], run: Run) -> list[Any]:
+    chunks, report, valve = [], run.reporter(), run.scope.valve
     for chunk in stream:
         if report is not None:
             report(chunk)
-        yield chunk
+        chunks.append(chunk)
         if valve is not None and valve.full and valve.wait(run):
-            return
+            break
+    return chunks
 
 
 def tap(

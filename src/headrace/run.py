@@ -8,7 +8,6 @@ tree is registered in `streams`, and the root closes them last-in-first-out.
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 
 from . import _faults
 from ._gate import Gate
+from ._ids import fresh_id
 from .config import RunnableConfig, checked, merge_configs
 from .errors import RecursionLimitError
 from .events import (
@@ -36,7 +36,7 @@ from .events import (
 from .scope import BARE, Scope, Valve, same_or, union
 
 __all__ = ["BARE", "UNKNOWN", "Run", "RunCallbacks", "Scope", "Valve", "Waking", "begin",
-           "current_run", "everywhere", "observed"]  # fmt: skip
+           "current_run", "everywhere", "fresh_id", "observed"]  # fmt: skip
 
 
 UNKNOWN: Any = object()
@@ -61,9 +61,9 @@ _OUTPUTS = (RunChunk, RunEnded, RunFailed, RunCancelled)
 class Run:
     """A node of the tree of runs; see the module's head. Satisfies `events.RunInfo`."""
 
-    __slots__ = ("_ears", "_id", "_name", "answers", "bare", "depth", "faults", "invoked", "kw",
-                 "node", "notes", "observed", "own", "parent", "pending", "result", "scope", "seq",
-                 "streams", "tag", "untold", "waited", "waking", "whole")  # fmt: skip
+    __slots__ = ("_ears", "_id", "_key", "_name", "answers", "bare", "depth", "faults", "invoked",
+                 "kw", "node", "notes", "observed", "own", "parent", "pending", "result", "scope",
+                 "seq", "streams", "tag", "untold", "waited", "waking", "whole")  # fmt: skip
 
     def __init__(self, scope: Scope, streams: list[Any]) -> None:
         self.scope = scope
@@ -73,7 +73,8 @@ class Run:
         self.parent: Run | None = None
         self.own: Run | None = None  # of a fork: the run that it stands for, which events tell of
         self.depth = 0
-        self._id: Any = None
+        self._id: Any = None  # as it was given, or asked for
+        self._key: str | None = None
         self._name: str | None = None
         self.tag: str | None = None
         self.node: Any = None
@@ -96,7 +97,7 @@ class Run:
     def _like(self, scope: Scope, streams: list[Any]) -> Run:
         new = type(self)(scope, streams)
         new.parent, new.depth, new.own = self.parent, self.depth, self.own or self
-        new._id = self.id if self.observed else self._id  # one run, one id
+        new._id, new._key = self._id, self.key if self.observed else None  # one run, one id
         new._name, new.tag, new.node = self._name, self.tag, self.node
         new.waking, new.kw, new.invoked = self.waking, self.kw, self.invoked
         new.faults, new.seq, new.pending = self.faults, self.seq, self.pending
@@ -166,26 +167,38 @@ class Run:
     # ------------------------------------------------------------- what events tell
 
     @property
-    def id(self) -> uuid.UUID:
-        """Made when somebody first asks, who may be in another thread than the run."""
-        made = self._id
-        if made is None:
+    def key(self) -> str:
+        """The id as text, made when somebody first asks, who may be in another thread than the
+        run."""
+        if self._key is None:
             with _naming:
-                made = self._id
-                if made is None:
-                    made = self._id = uuid.uuid4()
-        elif isinstance(made, str):
-            made = self._id = uuid.UUID(made)
-        return made  # type: ignore[no-any-return]
+                if self._key is None:
+                    self._key = fresh_id() if self._id is None else str(uuid.UUID(str(self._id)))
+        return self._key
+
+    @property
+    def id(self) -> uuid.UUID:
+        if not isinstance(self._id, uuid.UUID):
+            self._id = uuid.UUID(self.key)
+        return self._id
+
+    def _above(self) -> list[Run]:
+        """Those that it is below, from the root down."""
+        above, run = [], self.parent
+        while run is not None:
+            above.append(run)
+            run = run.parent
+        return above[::-1]
+
+    @property
+    def keys(self) -> list[str]:
+        """The ids as text, from the root's down to its own."""
+        return [run.key for run in (*self._above(), self)]
 
     @property
     def parent_ids(self) -> list[uuid.UUID]:
         """From the root down to the parent."""
-        ids, run = [], self.parent
-        while run is not None:
-            ids.append(run.id)
-            run = run.parent
-        return ids[::-1]
+        return [run.id for run in self._above()]
 
     @property
     def name(self) -> str:
@@ -210,7 +223,8 @@ class Run:
     @property
     def path(self) -> str:
         """Where in the root's tree, e.g. `RunnableSequence/2:StrOutputParser`."""
-        label = self.name if self.tag is None else f"{_label(self.tag)}:{self.name}"
+        place = self.tag and self.tag.removeprefix("seq:step:").removeprefix("map:key:")
+        label = self.name if place is None else f"{place}:{self.name}"
         return label if self.parent is None else f"{self.parent.path}/{label}"
 
     # ------------------------------------------------------------- reporting
@@ -337,7 +351,7 @@ class Run:
         if value is UNKNOWN:
             self.tell(RunStarted, None, False)
         else:
-            self.tell(RunStarted, self._shown(value))
+            self.tell(RunStarted, self.node._shown_input(value))
 
     def chunk(self, chunk: Any) -> None:
         self.tell(RunChunk, chunk)
@@ -346,12 +360,7 @@ class Run:
         self.tell(RunChunk, chunk, True)
 
     def ended(self, value: Any, output: Any) -> None:
-        self._last(RunEnded, self._shown(value), output)
-
-    def _shown(self, value: Any) -> Any:
-        """The input, without what its component keeps from observers."""
-        shown = getattr(self.node, "_shown_input", None)
-        return value if shown is None else shown(value)
+        self._last(RunEnded, self.node._shown_input(value), output)
 
     def stopped(self, error: BaseException, partial: Any) -> None:
         """The terminal event for a run that did not end by itself."""
@@ -435,11 +444,6 @@ class Waking:
                 run.waking = None
 
 
-def _label(tag: str) -> str:
-    """A step's place, as its parent calls it in a path."""
-    return tag.removeprefix("seq:step:").removeprefix("map:key:")
-
-
 @contextmanager
 def observed(observer: Any) -> Iterator[None]:
     """Every run that begins inside the block, in its context, is told to `observer` as well: an
@@ -462,7 +466,7 @@ class _Overlay(Run):
         if self._name is None and self._id is None:
             return self
         new = self._like(self.scope, self.streams)
-        new._name = new._id = None
+        new._name = new._id = new._key = None
         return new
 
     def config(self) -> RunnableConfig:
@@ -515,12 +519,6 @@ class RunCallbacks:
     def get_child(self, tag: str | None = None) -> RunCallbacks:
         """For `config["callbacks"]` of a nested call; `tag` goes to the runs below."""
         return self if tag is None else self._with({"tags": [tag]})
-
-
-def fresh_id() -> str:
-    """The text of a random UUID, a third of what `str(uuid.uuid4())` costs."""
-    digits = os.urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def begin(node: Any, config: Mapping[str, Any] | None) -> Run:

@@ -102,6 +102,10 @@ class Node:
         """The metadata of a run that is called with `kw`, besides what its config brings."""
         return getattr(self, "metadata", None) or {}
 
+    def _shown_input(self, value: Any) -> Any:
+        """An input as events tell it."""
+        return value
+
     def _made_for_a_call(self, node: Any) -> bool:
         """Whether this one, which runs others in its place, has made `node` to run."""
         return False

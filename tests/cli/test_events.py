@@ -13,7 +13,6 @@ import sys
 import threading
 from collections import Counter
 from itertools import count
-from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -412,9 +411,9 @@ def test_a_run_has_one_id_whichever_thread_asks_for_it(monkeypatch):
 
     def slow():
         asked.wait(0.05)  # until the other one is asking as well
-        return uuid4()
+        return str(uuid4())
 
-    monkeypatch.setattr(run_module, "uuid", SimpleNamespace(uuid4=slow))
+    monkeypatch.setattr(run_module, "fresh_id", slow)
     run, found = run_module.Run(run_module.BARE, []), []
     threads = [threading.Thread(target=lambda: found.append(run.id)) for _ in range(2)]
     for thread in threads:

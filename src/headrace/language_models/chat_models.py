@@ -344,7 +344,7 @@ class _Messages:
 def _id_for(run: Run) -> str:
     """A message's id: its run's where events tell of that, else one of its own, because models
     of one unobserved chain share a run."""
-    return f"run-{run.id if run.observed else fresh_id()}"
+    return f"run-{run.key if run.observed else fresh_id()}"
 
 
 def _answer(result: ChatResult, run: Run) -> BaseMessage:

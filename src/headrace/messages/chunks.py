@@ -55,7 +55,8 @@ class BaseMessageChunk(BaseMessage):
         if unread:
             return
         cls._kind = cls
-        cls._whole = next(one for one in cls.__mro__ if not issubclass(one, BaseMessageChunk))
+        messages = [one for one in cls.__mro__ if issubclass(one, BaseMessage)]
+        cls._whole = next(one for one in messages if not issubclass(one, BaseMessageChunk))
         lazy = lazy and cls.__dictoffset__ == 0 and cls.__add__ is BaseMessageChunk.__add__
         cls._unread = _unread_kind(cls) if lazy else None
 

@@ -60,6 +60,11 @@ class RecordedRun:
         self.whole = whole  # the run was invoked, not streamed
         self.notes: Any = None  # what views work out about this run once
 
+    @property
+    def keys(self) -> list[str]:
+        """The ids as text, from the root's down to its own."""
+        return [str(each) for each in (*self.parent_ids, self.id)]
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RecordedRun):
             return NotImplemented
@@ -97,8 +102,8 @@ def encode_run(run: RunInfo) -> dict[str, Any]:
     """What events tell of their run."""
     writer = Writer()
     told = {
-        "id": str(run.id),
-        "parent_ids": [str(parent) for parent in run.parent_ids],
+        "id": run.keys[-1],
+        "parent_ids": run.keys[:-1],
         "name": writer.put(run.name),
         "type": writer.put(run.run_type),
         "tags": writer.put(run.all_tags),

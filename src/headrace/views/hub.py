@@ -81,11 +81,13 @@ class Hub(Heard, Hold):
                 own = own.union(kind for kind in EVENTS if kind in takes)
         return own
 
-    def chunk_taker(self, run: RunInfo) -> Callable[[Any], None]:
+    def chunk_taker(self, run: Any) -> Callable[[Any], None]:
         """Where the hub alone listens, chunks come without events; it makes those that are read."""
         answer, lock, give = self._answer(run), self.lock, self._chunk
 
         def take(chunk: Any) -> None:
+            if run.waking is not None:  # it speaks before it has read anything
+                run.waking.wake()
             with lock:
                 give(run, answer, chunk)
 

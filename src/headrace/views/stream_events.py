@@ -131,8 +131,8 @@ class StreamEvents:
         return _of_node(run, "_at_once") or getattr(run, "whole", False)
 
     def chunk_maker(self, run: RunInfo) -> Callable[[Any], dict[str, Any]]:
-        """What a chunk of a run becomes, all that its dicts share worked out once: with the first
-        of them, because one that is asked for before the run has started may never start."""
+        """What a chunk of a run becomes, all that its dicts share worked out with the first of
+        them: a run that has not started yet may never do so."""
         shared: dict[str, Any] = {}
         in_text = run.run_type == "llm" and run is not self._root
 
@@ -157,11 +157,12 @@ class StreamEvents:
 
     @staticmethod
     def _made(run: RunInfo) -> tuple[dict[str, Any], str, Any]:
+        *above, own = run.keys
         about = {
             "event": "",
             "name": run.name,
-            "run_id": str(run.id),
-            "parent_ids": [str(parent) for parent in run.parent_ids],
+            "run_id": own,
+            "parent_ids": above,
             "tags": run.all_tags,
             "metadata": run.metadata,
             "data": {},
@@ -238,11 +239,12 @@ class StreamEvents:
         tags = run.all_tags
         if self._filter and not self._filter.lets(label, label, tags):
             return ()
+        *above, own = run.keys
         told = {
             "event": "on_custom_event",
             "name": label,
-            "run_id": str(run.id),
-            "parent_ids": [str(parent) for parent in run.parent_ids],
+            "run_id": own,
+            "parent_ids": above,
             "tags": tags,
             "metadata": run.metadata,
             "data": event.data,

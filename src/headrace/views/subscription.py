@@ -3,7 +3,8 @@
 A *view* is anything with `feed(event) -> Iterable` (what it makes of an event, due now) and
 `wants(run) -> Takes` (which events of a run it takes; see `headrace.events.Observer`). One that has
 `chunk_maker(run)` may give a function that makes one item of each chunk of that run; then no event
-is built for them, and the item is made when it is taken.
+is built for them, and the item is made when it is taken (that of the first chunk at once, so that
+what all of them have in common can be worked out while the run goes on).
 
 A subscription has two sides. The run's side puts: `on_event`, in whatever thread or task an event
 happens. The consumer's side takes from `items` and waits with `filled()`. Between them stands a
@@ -197,17 +198,25 @@ class _Subscription(Hold):
             self._empty = False
             self._wake()
 
-    def chunk_taker(self, run: RunInfo) -> Callable[[Any], None] | None:
+    def chunk_taker(self, run: Any) -> Callable[[Any], None] | None:
         """What `on_event` does with the chunks of a run, in one step."""
         made = None if self._maker is None else self._maker(run)
         if made is None:
             return None
         put, items, most, make = self.items.extend, self.items, self._most, made
+        first = True
 
         def take(chunk: Any) -> None:
+            nonlocal first
             if self.left:
                 return
-            put((make, chunk))
+            if first:
+                first = False
+                if run.waking is not None:  # it speaks before it has read anything
+                    run.waking.wake()
+                put((None, make(chunk)))
+            else:
+                put((make, chunk))
             if len(items) >= most:
                 self._hold()
             if self._empty:
