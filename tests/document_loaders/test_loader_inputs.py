@@ -9,13 +9,18 @@ from headrace.document_loaders import (
     CSVLoader,
     DirectoryLoader,
     HTMLLoader,
+    JSONLinesLoader,
+    JSONLoader,
     MarkdownLoader,
     PyPDFLoader,
     TextLoader,
 )
 from headrace.errors import ConfigError
 
-LOADERS = [BSHTMLLoader, CSVLoader, HTMLLoader, MarkdownLoader, PyPDFLoader, TextLoader]
+LOADERS = [
+    *(BSHTMLLoader, CSVLoader, HTMLLoader, JSONLinesLoader, JSONLoader, MarkdownLoader),
+    *(PyPDFLoader, TextLoader),
+]
 
 
 @pytest.mark.parametrize("loader", LOADERS)
@@ -23,6 +28,20 @@ LOADERS = [BSHTMLLoader, CSVLoader, HTMLLoader, MarkdownLoader, PyPDFLoader, Tex
 def test_a_path_is_one(loader, path):
     with pytest.raises(ConfigError, match=r"file_path is .* give the path of one file"):
         loader(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"path": None}, r"path is None \(NoneType\): give the path of a directory"),
+        ({"path": ".", "glob": 5}, "pattern 5 is no string"),
+        ({"path": ".", "max_concurrency": "3"}, "max_concurrency is '3': give a number"),
+    ],
+    ids=["path", "glob", "max_concurrency"],
+)
+def test_where_a_directory_is_and_what_of_it(arguments, says):
+    with pytest.raises(ConfigError, match=says):
+        DirectoryLoader(**arguments)
 
 
 def test_a_loader_of_a_directory_is_a_class(tmp_path):

@@ -340,6 +340,16 @@ class NoDelete(FileStore):
     delete = VectorStore.delete
 
 
+@both_drivers
+def test_the_records_are_kept_by_a_manager(colour):
+    def body(doors):
+        for wrong in (None, InMemoryRecordManager, store()):
+            with pytest.raises(InputError, match="remembered by a RecordManager, not"):
+                run_index(doors, [doc("a")], wrong, store())
+
+    colour.run(body)
+
+
 @pytest.mark.parametrize(
     ("given", "options", "said"),
     [

@@ -11,6 +11,7 @@ from headrace.retrievers import (
     BM25Retriever,
     ContextualCompressionRetriever,
     EmbeddingsFilter,
+    MultiQueryRetriever,
 )
 from headrace.vectorstores import FAISS, InMemoryVectorStore, SQLiteVec
 from laws.colours import every_colour
@@ -138,3 +139,62 @@ def test_a_compressor_is_one():
     with pytest.raises(ValueError, match="did you mean 'similarity_threshold'") as told:
         EmbeddingsFilter(embeddings=MODEL, similarity_treshold=0.5)
     assert "errors.pydantic.dev" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"texts": None}, r"texts is None: give a list of strings"),
+        ({"texts": ["a"], "metadatas": {"n": 1}}, r"metadatas is \{'n': 1\}: give a list"),
+        ({"texts": ["a", "b"], "ids": "xy"}, r"ids is .*'xy': give a list"),
+    ],
+    ids=["texts", "metadatas", "ids"],
+)
+def test_what_is_added_is_lists(empty, arguments, says):
+    store = empty(MODEL)
+    with pytest.raises(InputError, match=says):
+        store.add_texts(**arguments)
+    assert store.similarity_search("a") == []
+
+
+@pytest.mark.parametrize("ids", ["ab", None, 5], ids=["str", "None", "int"])
+def test_ids_that_are_looked_for_are_a_list(empty, ids):
+    store = empty(MODEL)
+    store.add_texts(["a"], ids=["a"])
+    for method in (store.get_by_ids, store.delete):
+        if not (ids is None and isinstance(store, InMemoryVectorStore) and method == store.delete):
+            with pytest.raises(InputError, match="give a list of ids"):
+                method(ids)
+    assert len(store.get_by_ids(["a"])) == 1
+
+
+def test_vectors_that_are_added_come_with_their_texts():
+    with pytest.raises(InputError, match=r"holds 'a': give pairs of a text and its vector"):
+        FAISS(MODEL).add_embeddings(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"db_file": None}, "db_file is None"),
+        ({"db_file": "a.db", "timeout": "5"}, "timeout is '5': give a number of seconds"),
+        ({"db_file": "a.db", "timeout": -1}, "timeout is -1: give a number of seconds"),
+    ],
+    ids=["None", "text", "negative"],
+)
+def test_the_file_of_a_store_and_how_long_to_wait_for_it(arguments, says):
+    with pytest.raises(InputError, match=says):
+        SQLiteVec(MODEL, **arguments)
+
+
+def test_what_bm25_is_made_of():
+    with pytest.raises(InputError, match="texts is None: give a list"):
+        BM25Retriever.from_texts(None)
+    with pytest.raises(InputError, match="preprocess_func is 5: give a function"):
+        BM25Retriever.from_texts(["a"], preprocess_func=5)
+
+
+def test_a_prompt_is_no_string():
+    base = InMemoryVectorStore(MODEL).as_retriever()
+    with pytest.raises(ConfigError, match=r"is the string 'hi': give PromptTemplate"):
+        MultiQueryRetriever.from_llm(base, lambda prompt: "x", prompt="hi")

@@ -18,9 +18,11 @@ KINDS = pytest.mark.parametrize("kind", [CharacterTextSplitter, RecursiveCharact
     [
         ({"chunk_size": "10"}, r"chunk_size is '10' \(str\): give a number"),
         ({"chunk_overlap": None}, r"chunk_overlap is None \(NoneType\)"),
+        ({"chunk_size": float("nan")}, r"chunk_size is nan \(float\): give a number"),
+        ({"chunk_size": True}, r"chunk_size is True \(bool\): give a number"),
         ({"length_function": "len"}, "give a function from a text to its length"),
     ],
-    ids=["size", "overlap", "length"],
+    ids=["size", "overlap", "nan", "bool", "length"],
 )
 def test_settings(kind, settings, said):
     with pytest.raises(ConfigError, match=said):

@@ -25,7 +25,7 @@ from .html import HTMLLoader
 from .json_loader import JSONLinesLoader, JSONLoader
 from .markdown import MarkdownLoader
 from .pdf import PyPDFLoader
-from .reading import LoadError
+from .reading import LoadError, checked_path
 from .text import TextLoader
 
 __all__ = ["LOADERS", "DirectoryLoader"]
@@ -106,8 +106,8 @@ class DirectoryLoader(BaseLoader):
         if on_error is None:
             on_error = "warn" if silent_errors else "raise"
         _check(loader_cls, loader_kwargs, loaders, on_error, max_concurrency)
-        self.path = path
-        self.glob = [_inside(each) for each in ([glob] if isinstance(glob, str) else glob)]
+        self.path = checked_path(path, "path", "a directory")
+        self.glob = [_inside(each) for each in ([glob] if _is_one(glob) else glob)]
         self.exclude = [exclude] if isinstance(exclude, str) else list(exclude)
         self.load_hidden = load_hidden
         self.loader_cls = loader_cls
@@ -230,7 +230,13 @@ class DirectoryLoader(BaseLoader):
                 yield under_way.popleft().result()
 
 
-def _inside(pattern: str) -> str:
+def _is_one(glob: Any) -> bool:
+    return isinstance(glob, str) or not isinstance(glob, Iterable)
+
+
+def _inside(pattern: Any) -> str:
+    if not isinstance(pattern, str):
+        raise ConfigError(f"The pattern {pattern!r} is no string: give one such as '**/*.md'.")
     parts = Path(pattern).parts
     if not parts or ".." in parts or Path(pattern).is_absolute():
         raise ConfigError(
@@ -245,7 +251,7 @@ def _check(
     loader_kwargs: Mapping[str, Any] | None,
     loaders: Mapping[str, MakeLoader] | None,
     on_error: Any,
-    max_concurrency: int,
+    max_concurrency: Any,
 ) -> None:
     for each in (loader_cls, *(loaders or {}).values()):
         if each is not None and not callable(each):
@@ -262,5 +268,5 @@ def _check(
         )
     if on_error not in _ON_ERROR and not callable(on_error):
         raise ConfigError(f"on_error is {on_error!r}: give 'raise', 'warn', 'skip' or a function.")
-    if max_concurrency < 1:
-        raise ConfigError(f"max_concurrency is {max_concurrency}: give 1 or more.")
+    if not isinstance(max_concurrency, int) or max_concurrency < 1:
+        raise ConfigError(f"max_concurrency is {max_concurrency!r}: give a number, 1 or more.")

@@ -12,7 +12,7 @@ from headrace.documents import Document
 from .base import BaseLoader
 from .blobs import PathLike
 from .json_paths import PathError, compiled
-from .reading import LoadError, checked, open_text
+from .reading import LoadError, checked, checked_path, open_text
 
 __all__ = ["JSONLinesLoader", "JSONLoader"]
 
@@ -54,7 +54,7 @@ class JSONLoader(BaseLoader):
         encoding: str | None = None,
     ) -> None:
         checked(encoding)
-        self.file_path = Path(file_path).resolve()
+        self.file_path = Path(checked_path(file_path)).resolve()
         self.encoding = encoding
         self._find = compiled(jq_schema)
         self._content_key = content_key
@@ -103,7 +103,9 @@ class JSONLoader(BaseLoader):
             raise LoadError(
                 f"{self.file_path}, line {line or error.lineno}, column {error.colno}: no JSON "
                 f"({error.msg}).",
-                "" if line else "If each line is JSON of its own, give json_lines=True.",
+                "If each line is JSON of its own, give json_lines=True."
+                if line is None and error.msg == "Extra data"
+                else "",
             ) from error
         except RecursionError as error:
             raise LoadError(f"{self.file_path}: its JSON is nested too deep.") from error

@@ -45,13 +45,13 @@ class LoadError(InputError, RuntimeError):
         return type(self), (self.fault, self.advice)
 
 
-def checked_path(given: PathLike) -> PathLike:
+def checked_path(given: PathLike, name: str = "file_path", of: str = "one file") -> PathLike:
     """The path of one file. Raises ConfigError for what is none; a number would be an open file."""
     if isinstance(given, (str, os.PathLike)):
         return given
     raise ConfigError(
-        f"file_path is {given!r:.200} ({type(given).__name__}): give the path of one file, as a "
-        "string or a Path."
+        f"{name} is {given!r:.200} ({type(given).__name__}): give the path of {of}, as a string or "
+        "a Path."
     )
 
 

@@ -183,6 +183,7 @@ class _Job:
         _check_count("batch_size", batch_size)
         _check_count("cleanup_batch_size", cleanup_batch_size)
         _check_cleanup(cleanup, source_id_key)
+        _check_records(records)
         _check_store(store)
         self.records, self.store = records, store
         self.batch_size, self.cleanup_batch_size = batch_size, cleanup_batch_size
@@ -336,6 +337,15 @@ def _check_cleanup(cleanup: Any, source_id_key: Any) -> None:
         raise InputError(
             f"cleanup={cleanup!r} goes by the sources of documents: give source_id_key, the key "
             "of the metadata that says where a document is from, or a function."
+        )
+
+
+def _check_records(records: Any) -> None:
+    # Those of others count, if they have the methods.
+    if isinstance(records, type) or not hasattr(records, "expect_change"):
+        raise InputError(
+            f"What the store holds is remembered by a RecordManager, not {records!r:.200} "
+            f"({type(records).__name__}): give e.g. SQLiteRecordManager('handbook', 'records.sql')."
         )
 
 

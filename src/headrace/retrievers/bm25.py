@@ -94,8 +94,10 @@ class BM25Retriever(BaseRetriever):
             InputError: as many metadatas or ids as texts are needed, and there are not; or
                 `bm25_params` has something else in it.
         """
-        if isinstance(texts, str):
-            raise InputError(f"texts is the string {texts!r:.200}: give a list of strings.")
+        given: Any = texts
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            what = "the string " if isinstance(given, str) else ""
+            raise InputError(f"texts is {what}{given!r:.200}: give a list of strings.")
         held = list(texts)
         columns = {"metadatas": metadatas, "ids": ids}
         rows = {name: list(column or [None] * len(held)) for name, column in columns.items()}
@@ -152,6 +154,8 @@ def _index(texts: list[str], words: Callable[[str], list[str]], given: Mapping[s
         import bm25s
     except ImportError as error:
         raise MissingExtraError("bm25s", extra="bm25", purpose="BM25Retriever") from error
+    if not callable(words):
+        raise InputError(f"preprocess_func is {words!r:.80}: give a function from a text to words.")
     unknown = sorted(set(given).difference(_PARAMETERS))
     if unknown:
         raise InputError(

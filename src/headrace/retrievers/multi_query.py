@@ -207,6 +207,11 @@ class MultiQueryRetriever(Asking):
 
 
 def _check_prompt(prompt: Any) -> None:
+    if isinstance(prompt, str):
+        raise ConfigError(
+            f"The prompt of a MultiQueryRetriever is the string {prompt!r:.120}: give "
+            "PromptTemplate.from_template(…) of it, with {question} in it."
+        )
     if isinstance(prompt, BasePromptTemplate) and "question" not in prompt.input_variables:
         raise ConfigError(
             f"The prompt of a MultiQueryRetriever has the variables {prompt.input_variables}, and "

@@ -53,7 +53,7 @@ class TextSplitter(BaseDocumentTransformer, ABC):
     ) -> None:
         sizes: dict[str, Any] = {"chunk_size": chunk_size, "chunk_overlap": chunk_overlap}
         for name, size in sizes.items():
-            if not isinstance(size, Real):
+            if isinstance(size, bool) or not isinstance(size, Real) or size != size:
                 raise ConfigError(
                     f"{name} is {size!r} ({type(size).__name__}): give a number, e.g. 200."
                 )

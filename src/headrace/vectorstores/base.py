@@ -464,7 +464,7 @@ def listed(documents: Any) -> list[Document]:
 
 def listed_ids(ids: Any, method: str) -> list[str]:
     """The ids. Raises InputError for one id, or none, in place of a list."""
-    if ids is None or isinstance(ids, str):
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
         raise InputError(f"{method}(ids={ids!r}): give a list of ids.")
     return list(ids)
 
@@ -487,10 +487,14 @@ def put_together(
     metadatas: Sequence[Mapping[str, Any]] | None,
     ids: Sequence[str | None] | None,
 ) -> list[Document]:
-    if isinstance(texts, str):
-        raise InputError(f"texts is the string {texts!r}: give a list of strings.")
+    given: Any = texts
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        what = "the string " if isinstance(given, str) else ""
+        raise InputError(f"texts is {what}{given!r:.200}: give a list of strings.")
     all_texts = list(texts)
     for name, given in (("metadatas", metadatas), ("ids", ids)):
+        if isinstance(given, (str, Mapping)):
+            raise InputError(f"{name} is {given!r:.200}: give a list, one for each text.")
         if given and len(given) != len(all_texts):
             raise InputError(
                 f"There are {len(given)} {name} for {len(all_texts)} texts: give one for each text."

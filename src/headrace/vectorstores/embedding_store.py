@@ -323,6 +323,8 @@ def check_dimension(vector: Vector, dimension: int | None) -> float:
 
 def names_of(documents: Sequence[Document], ids: Sequence[str | None] | None) -> list[str]:
     """An id for each document: the given one, else its own, else a new one."""
+    if isinstance(ids, str):
+        raise InputError(f"ids is the string {ids!r:.200}: give a list, one for each document.")
     if ids and len(ids) != len(documents):
         raise InputError(
             f"There are {len(ids)} ids for {len(documents)} documents: give one for each."

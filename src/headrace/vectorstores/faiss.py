@@ -161,7 +161,7 @@ class FAISS(EmbeddingStore):
         Raises:
             InputError: as for `add_documents`.
         """
-        pairs = list(text_embeddings)
+        pairs = _pairs(text_embeddings)
         documents = put_together([text for text, _ in pairs], metadatas, ids)
         names = names_of(documents, None)
         if documents:
@@ -212,6 +212,7 @@ class FAISS(EmbeddingStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents with these ids, in their order; unknown ids are left out."""
+        ids = listed_ids(ids, "get_by_ids")
         table = self._table
         return table.get(ids) if table else []
 
@@ -348,6 +349,19 @@ class FAISS(EmbeddingStore):
         return await run_in_executor(
             None, cls.load_local, folder_path, embeddings, index_name, **kw
         )
+
+
+def _pairs(given: Iterable[Any]) -> list[tuple[str, Vector]]:
+    pairs = list(given)
+    wrong = next(
+        (each for each in pairs if not isinstance(each, (tuple, list)) or len(each) != 2), None
+    )
+    if wrong is not None:
+        raise InputError(
+            f"text_embeddings holds {wrong!r:.200}: give pairs of a text and its vector, for "
+            "example zip(texts, vectors)."
+        )
+    return pairs
 
 
 def _compared(settings: IndexSettings) -> str:

@@ -68,6 +68,7 @@ class InMemoryVectorStore(EmbeddingStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents with these ids, in their order; unknown ids are left out."""
+        ids = listed_ids(ids, "get_by_ids")
         return [_document(self.store[each]) for each in ids if each in self.store]
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:

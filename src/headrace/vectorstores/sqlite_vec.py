@@ -16,6 +16,7 @@ documents.
 from __future__ import annotations
 
 import json
+import os
 from array import array
 from collections.abc import Callable, Sequence
 from operator import index
@@ -29,7 +30,7 @@ from headrace.runnables.configs import run_in_executor
 
 from ._sql_filters import where
 from ._sqlite_file import SQLiteFile
-from .base import listed_ids
+from .base import is_number, listed_ids
 from .distances import DistanceStrategy, as_good, relevance, strategy
 from .embedding_store import EmbeddingStore, Nearest, check_dimension
 from .filters import Filter, parsed, predicate
@@ -118,8 +119,11 @@ class SQLiteVec(EmbeddingStore):
         super().__init__(embedding)
         if not (str(table).isidentifier() and str(table).isascii()):
             raise InputError(f"table is {table!r}: give letters, digits and underscores.")
-        if not str(db_file):
+        file: Any = db_file
+        if not isinstance(file, (str, os.PathLike)) or not str(file):
             raise InputError(f"db_file is {db_file!r}: give the path of a file, or ':memory:'.")
+        if not is_number(timeout) or timeout < 0:
+            raise InputError(f"timeout is {timeout!r}: give a number of seconds, 0 or more.")
         self.distance_strategy = strategy(distance_strategy)
         if self.distance_strategy not in _SCORES:
             raise InputError(
@@ -183,6 +187,7 @@ class SQLiteVec(EmbeddingStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents with these ids, in their order; unknown ids are left out."""
+        ids = listed_ids(ids, "get_by_ids")
         with self._file.reading() as connection:
             found = connection.execute(self._sql(_GET), (json.dumps(list(ids)),)).fetchall()
         return [_document(*each) for each in found]
