@@ -142,19 +142,15 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
 
     def settle(result: Any, error: BaseException | None) -> None:
         finish.settle()
-        if outcome.cancelled():
-            return
-        if error is None:
-            outcome.set_result(result)
-        else:
-            outcome.set_exception(error)
+        if not outcome.cancelled():
+            outcome.set_result((result, error))
 
     def job() -> None:
         result, failure = None, None
         breaks.here()
         try:
             result = function(*args, **kwargs)
-        except StopIteration as error:  # a future refuses to carry it
+        except StopIteration as error:  # a coroutine cannot raise it
             failure = RuntimeError("A function raised StopIteration: let it return instead.")
             failure.__cause__ = error
         except BaseException as error:
@@ -163,11 +159,14 @@ async def call_in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any
 
     _threads.submit(job, awaited=True)
     try:
-        return await outcome
+        result, failure = await outcome
     except asyncio.CancelledError as error:
         breaks.fire()
         await finish.wait(error)
         raise
+    if failure is not None:  # a future that has it would throw it in: GeneratorExit closes then
+        raise failure
+    return result
 
 
 class _Pipe:

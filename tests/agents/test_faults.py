@@ -82,6 +82,57 @@ def test_arguments_that_are_no_json(colour):
     colour.run(body)
 
 
+WHOLE = '{"a": 6, "b": 7}'
+
+
+@every_colour
+@pytest.mark.parametrize("behind", ["}", " and so on", '{"a": 1, "b": 1}', "]", "", " \n"])
+def test_something_behind_the_arguments(colour, behind):
+    """Half of what the model has written is not what it has asked for."""
+
+    def body(doors):
+        written = [{"name": "multiply", "args": WHOLE + behind, "id": "g1", "error": None}]
+        model = Scripted(script=[AIMessage("", invalid_tool_calls=written), says("I see.")])
+        agent = create_agent(model, [multiply]).bind(stream_mode=["messages", "values"])
+        state = doors.stream(agent, "Go")[-1][1]
+        (told,) = answers(state)
+        if not behind.strip():
+            assert told.content == "42"
+            return
+        assert (told.status, told.response_metadata) == ("error", {"error": "invalid_arguments"})
+        assert "end of the text" in told.content and repr(WHOLE + behind) in told.content
+
+    colour.run(body)
+
+
+@every_colour
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_tool_that_raises_what_closes_generators(colour, calls):
+    """It is raised as it is, and nothing of the run is left."""
+
+    def body(doors):
+        def leaves(n: int) -> str:
+            """Leave."""
+            raise GeneratorExit("mine")
+
+        async def aleaves(n: int) -> str:
+            """Leave."""
+            raise GeneratorExit("mine")
+
+        script = [says("", *[call("leaves", f"c{n}", n=n) for n in range(calls)]), says("Done.")]
+        kinds = [StructuredTool.from_function(leaves)]
+        if doors.asynchronous:
+            kinds.append(StructuredTool.from_function(coroutine=aleaves, name="leaves"))
+        for made in kinds:
+            agent = create_agent(Scripted(script=script), [made])
+            with pytest.raises(GeneratorExit, match="mine"):
+                doors.invoke(agent, "Go")
+            with pytest.raises(GeneratorExit, match="mine"):
+                doors.stream(agent, "Go")
+
+    colour.run(body)
+
+
 def test_a_body_that_raises_about_arguments_of_others_has_failed():
     class Inner(BaseModel):
         x: int

@@ -36,6 +36,7 @@ class JsonStream(Reader):
             nothing shown is ever taken back. In both, a key shows once its value does.
         strict: exactly RFC 8259: no prose, no fence, no trailing comma, no raw control character
             in a string, no `NaN`.
+        alone: text after the value is an error, which `finish` raises; by default if strict.
         prose: prose and Markdown fences may stand before the value; by default unless strict.
             In partial mode, blanks and backticks at the end of a growing string are then shown
             with what follows them, as they may belong to the text around the JSON.
@@ -44,9 +45,10 @@ class JsonStream(Reader):
             gives each value at that place once, when it is closed. The path of a value is as long
             as it is deep: True is not for documents of hundreds of levels.
 
-    Text after the value is ignored unless strict. A snapshot is not changed by what comes later,
-    and shares what is closed with the ones after it: copy it before changing what is inside. Where
-    a key comes again, its value is replaced, as `json` does: the one thing that is ever taken back.
+    Text after the value is ignored unless it must stand alone. A snapshot is not changed by what
+    comes later, and shares what is closed with the ones after it: copy it before changing what is
+    inside. Where a key comes again, its value is replaced, as `json` does: the one thing that is
+    ever taken back.
 
     Attributes:
         error: the syntax error that froze the value, or None.
@@ -60,6 +62,7 @@ class JsonStream(Reader):
         *,
         mode: Mode = "partial",
         strict: bool = False,
+        alone: bool | None = None,
         prose: bool | None = None,
         max_depth: int = MAX_DEPTH,
         watch: str | bool | Selector = False,
@@ -73,6 +76,7 @@ class JsonStream(Reader):
         super().__init__(
             grow_numbers=mode == "partial",
             strict=strict,
+            alone=strict if alone is None else alone,
             prose=not strict if prose is None else prose,
             max_depth=max_depth,
             watch=Selector(watch) if isinstance(watch, str) else watch,

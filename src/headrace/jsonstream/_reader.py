@@ -54,8 +54,8 @@ class Reader:
     """Reads JSON text; see `JsonStream` for the arguments."""
 
     __slots__ = (
-        *("_base", "_body", "_carry", "_changed", "_completed", "_ends", "_gap", "_growing"),
-        *("_grow_numbers", "_held", "_in_text", "_items", "_keys", "_max_depth"),
+        *("_alone", "_base", "_body", "_carry", "_changed", "_completed", "_ends", "_gap"),
+        *("_grow_numbers", "_growing", "_held", "_in_text", "_items", "_keys", "_max_depth"),
         *("_offset", "_opening", "_pending", "_previous", "_read", "_root", "_shown", "_spares"),
         *("_repeated", "_told"),
         *("_stack", "_stale", "_start", "_state", "_strict", "_token", "_watch", "begins", "error"),
@@ -66,6 +66,7 @@ class Reader:
         *,
         grow_numbers: bool,
         strict: bool,
+        alone: bool,
         prose: bool,
         max_depth: int,
         watch: Selector | bool,
@@ -73,7 +74,7 @@ class Reader:
         self.error: JsonSyntaxError | None = None
         self.begins = 0  # where in the text the value does, once that is known
         self._grow_numbers = grow_numbers
-        self._strict = strict
+        self._strict, self._alone = strict, alone
         self._ends = BLANK_ENDS if prose and grow_numbers else NO_ENDS
         self._max_depth = max_depth
         self._watch = watch
@@ -414,7 +415,7 @@ class Reader:
             self._stale = True
             self._state = _AFTER_ROOT
             self._spares = Spares()
-            if not self._strict:
+            if not self._alone:
                 self._body = Reader._ignore
         elif (key := self._keys[-1]) is None:
             items.append(value)

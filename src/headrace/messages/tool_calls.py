@@ -323,7 +323,7 @@ def _whole_arguments(text: str) -> tuple[Any, str | None]:
         return args, None
     from headrace.jsonstream import JsonStream  # as above
 
-    stream = JsonStream(prose=False)
+    stream = JsonStream(prose=False, alone=True)
     stream.feed(text)
     try:
         args = stream.finish()

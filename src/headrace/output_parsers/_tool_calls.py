@@ -35,7 +35,7 @@ class CallInPieces:
         self.args: dict[str, Any] | None = {}
         self.complete = False
         self.kept: Any = None
-        self._stream = JsonStream(strict=strict, prose=False)
+        self._stream = JsonStream(strict=strict, prose=False, alone=True)
         self._texts: list[str] = []
 
     @property
@@ -75,8 +75,7 @@ class CallInPieces:
 
     def settle(self) -> bool:
         """No more will come: `args` is what it amounts to. Whether the call was still open."""
-        if self.complete:
-            return False
+        was_open = not self.complete
         self.complete = True
         if self._texts:
             try:
@@ -84,7 +83,7 @@ class CallInPieces:
             except JsonSyntaxError:
                 found = None
             self.args = found if isinstance(found, dict) else None
-        return True
+        return was_open
 
 
 class CallsInPieces(Sequence[CallInPieces]):
@@ -171,7 +170,7 @@ def invalid_arguments(
 
 def _wrong_in(text: Any, strict: bool) -> JsonSyntaxError | None:
     """What is wrong with a text as JSON; None where it is JSON, or no text."""
-    stream = JsonStream(strict=strict, prose=False)
+    stream = JsonStream(strict=strict, prose=False, alone=True)
     stream.feed(text if isinstance(text, str) else "null")
     try:
         stream.finish()
