@@ -8,7 +8,7 @@ and for callback handlers (`on_agent_action`, `on_agent_finish`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from .messages import AIMessage, BaseMessage, FunctionMessage, HumanMessage
@@ -88,6 +88,10 @@ class AgentStep(Value):
 
     def __init__(self, action: AgentAction, observation: Any) -> None:
         self.action, self.observation = action, observation
+
+    def __iter__(self) -> Iterator[Any]:
+        """The two, for programs that know steps as pairs: `for action, observation in steps`."""
+        return iter((self.action, self.observation))
 
     @property
     def messages(self) -> Sequence[BaseMessage]:

@@ -45,3 +45,11 @@ def test_each_says_the_same(number: int):
     assert {name: getattr(here, name) for name in fields} == {
         name: getattr(there, name) for name in fields
     }
+
+
+def test_a_step_is_a_pair_for_those_who_know_it_as_one():
+    action = ours.AgentAction("search", "x", "")
+    step = ours.AgentStep(action=action, observation=[1])
+    one, other = step
+    assert one is action
+    assert other == [1]

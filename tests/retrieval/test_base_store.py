@@ -199,8 +199,10 @@ def test_a_threshold_is_a_number_from_0_to_1(threshold):
 
 
 def test_a_retriever_refuses_what_is_no_field_and_no_store():
-    with pytest.raises(ValidationError, match="k"):
+    with pytest.raises(InputError, match=r"give search_kwargs=\{'k': 2\}"):
         WithTexts().as_retriever(k=2)
+    with pytest.raises(ValidationError, match="size"):
+        WithTexts().as_retriever(size=2)
     with pytest.raises(ValidationError, match="vectorstore"):
         VectorStoreRetriever(vectorstore=object())
 

@@ -256,9 +256,17 @@ def test_a_wrong_weight(compass, weight):
         compass.max_marginal_relevance_search("east", lambda_mult=weight)
 
 
-def test_a_filter_that_is_no_function(compass):
-    with pytest.raises(InputError, match=r"filter is \{'n': 1\}: give a function"):
-        compass.similarity_search("east", filter={"n": 1})
+def test_a_filter_is_a_dict_of_metadata_as_for_the_other_stores(compass):
+    found = compass.similarity_search("east", filter={"n": {"$lt": 3}})
+    assert texts(found) == ["north", "west"]
+    assert compass.similarity_search("east", filter={"n": 9}) == []
+
+
+def test_a_filter_that_is_none(compass):
+    with pytest.raises(InputError, match="filter is 1: give a dict"):
+        compass.similarity_search("east", filter=1)
+    with pytest.raises(InputError, match="greater"):
+        compass.similarity_search("east", filter={"n": {"$greater": 1}})
 
 
 async def test_a_wrong_number_of_ids_and_vectors(compass):

@@ -39,6 +39,10 @@ def as_retriever(thing: Any, where: str) -> Any:
     """The runnable that is asked; `where`: for the error, e.g. `"retrievers[0] of …"`."""
     if isinstance(thing, type):  # it could be called, and so be a function
         raise ConfigError(f"{where} is the class {thing.__name__}: give an instance of it.")
+    if hasattr(thing, "as_retriever"):
+        raise ConfigError(
+            f"{where} is a store, {type(thing).__name__}: give its retriever, store.as_retriever()."
+        )
     return coerce_to_runnable(thing, where)
 
 

@@ -129,6 +129,11 @@ class RecursiveCharacterTextSplitter(_AtSeparators):
                 f"separators is the string {separators!r}: give a list, [{separators!r}, …], or "
                 "take CharacterTextSplitter, which cuts at one separator."
             )
+        if separators is not None and not isinstance(separators, (list, tuple)):
+            raise ConfigError(
+                f"separators is {separators!r}: give a list of strings; the length of chunks is "
+                "chunk_size=…."
+            )
         self._separators = separators or ["\n\n", "\n", " ", ""]
         self._is_separator_regex = is_separator_regex
         self._cut_at = [_compiled(each, is_separator_regex) for each in self._separators]

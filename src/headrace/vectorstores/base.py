@@ -335,11 +335,18 @@ class VectorStore(ABC):
                 `metadata`, and `tags` (by default the names of the store's and the embeddings'
                 classes).
         """
+        for name, value in kwargs.items():
+            if name in _OF_SEARCHES:
+                raise InputError(
+                    f"as_retriever has no {name}=, which is of the search: give "
+                    f"search_kwargs={{{name!r}: {value!r}}}."
+                )
         tags = kwargs.pop("tags", None) or self._get_retriever_tags()
         return VectorStoreRetriever(vectorstore=self, tags=tags, **kwargs)
 
 
 Scored = tuple[Document, float]
+_OF_SEARCHES = frozenset({"k", "fetch_k", "lambda_mult", "score_threshold", "filter"})
 
 
 class VectorStoreRetriever(BaseRetriever):

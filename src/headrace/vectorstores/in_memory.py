@@ -21,11 +21,12 @@ from headrace.errors import InputError
 
 from .base import listed_ids
 from .embedding_store import EmbeddingStore, Nearest, check_dimension
+from .filters import parsed, predicate
 from .similarity import Rows, Vector
 
 __all__ = ["InMemoryVectorStore"]
 
-Filter: TypeAlias = Callable[[Document], bool]
+Filter: TypeAlias = Callable[[Document], bool] | Mapping[str, Any]
 Record: TypeAlias = dict[str, Any]
 Hit: TypeAlias = tuple[Record, float]
 
@@ -41,7 +42,8 @@ class InMemoryVectorStore(EmbeddingStore):
 
     The score is the cosine similarity, from -1 to 1; of documents with the same score the one added
     first comes first. Searches take `filter`, a function of a `Document` that says whether it may
-    be found. Safe to use from several threads.
+    be found, or a dict of what its metadata are to be, as for the other stores (see `filters`).
+    Safe to use from several threads.
 
     Args:
         embedding: the model that makes the vectors.
@@ -165,7 +167,7 @@ class InMemoryVectorStore(EmbeddingStore):
             best = nlargest(k, range(len(records)), key=scores.__getitem__)
             hits = [(records[i], scores[i]) for i in best]
         else:
-            hits = list(islice(_filtered(records, scores, filter), k))
+            hits = list(islice(_filtered(records, scores, _allows(filter)), k))
         return Nearest(
             [_document(record) for record, _ in hits],
             [score for _, score in hits],
@@ -173,11 +175,14 @@ class InMemoryVectorStore(EmbeddingStore):
         )
 
     def _check_filter(self, filter: Any) -> None:
-        if filter is not None and not callable(filter):
+        if filter is None or callable(filter):
+            return
+        if not isinstance(filter, Mapping):
             raise InputError(
-                f"filter is {filter!r}: give a function, for example "
-                "`lambda document: document.metadata['year'] > 2020`."
+                f"filter is {filter!r}: give a dict, for example {{'year': {{'$gt': 2020}}}}, or a "
+                "function, for example `lambda document: document.metadata['year'] > 2020`."
             )
+        parsed(filter)
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         return _relevance
@@ -187,10 +192,20 @@ def _document(record: Mapping[str, Any]) -> Document:
     return Document(record["text"], record["metadata"], record["id"])
 
 
-def _filtered(records: Sequence[Record], scores: Sequence[float], filter: Filter) -> Iterator[Hit]:
+def _allows(filter: Filter) -> Callable[[Document], bool]:
+    """The filter as a function of a document."""
+    if not isinstance(filter, Mapping):
+        return filter
+    holds = predicate(filter)
+    return lambda document: holds(document.metadata)
+
+
+def _filtered(
+    records: Sequence[Record], scores: Sequence[float], allows: Callable[[Document], bool]
+) -> Iterator[Hit]:
     """The records that a filter lets through, best first; it is asked only as far as is read."""
     for i in sorted(range(len(records)), key=scores.__getitem__, reverse=True):
-        if filter(_document(records[i])):
+        if allows(_document(records[i])):
             yield records[i], scores[i]
 
 
