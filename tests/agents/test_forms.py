@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agents.scripted import Scripted, call, says
-from headrace.agents import MaxErrorsError, create_agent
+from headrace.agents import InMemorySaver, MaxErrorsError, create_agent
 from headrace.errors import ConfigError
 from headrace.merge import merge
-from headrace.messages import AIMessage
+from headrace.messages import AIMessage, ToolMessage
 from headrace.tools import tool
 from laws.colours import every_colour
 
@@ -138,6 +138,31 @@ def test_of_two_answers_the_first_counts():
     line = says("", call("City", "c1", **PARIS), call("City", "c2", name="Rome", people=2))
     state = create_agent(Scripted(script=[line]), response_format=City).invoke("?")
     assert state["structured_response"].name == "Paris"
+
+
+@every_colour
+@pytest.mark.parametrize("answered", [(), ("c1",), ("c2",)], ids=["none", "first", "second"])
+def test_of_answers_that_a_process_left_open_one_counts(colour, answered):
+    """Whichever was taken before it died; else the first."""
+
+    def body(doors):
+        line = says("", call("City", "c1", **PARIS), call("City", "c2", name="Rome", people=2))
+        taken = [ToolMessage("Taken.", tool_call_id=id, name="City") for id in answered]
+        saver = InMemorySaver()
+        agent = create_agent(Scripted(script=[]), response_format=City, saver=saver)
+        config = {"configurable": {"thread_id": "1"}}
+        agent.update_state(config, {"messages": [("user", "?"), line, *taken]})
+        state = doors.invoke(agent, None, config)
+        first, second = state["messages"][2:]
+        rome = answered == ("c2",)
+        assert state["structured_response"].name == ("Rome" if rome else "Paris")
+        assert (first.tool_call_id, second.tool_call_id) == ("c1", "c2")
+        refused = first if rome else second
+        assert refused.response_metadata == {"error": "second_answer"}
+        assert (second if rome else first).status == "success"
+        assert agent.get_state(config).values["structured_response"] == state["structured_response"]
+
+    colour.run(body)
 
 
 def test_names_that_clash():

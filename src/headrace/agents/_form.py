@@ -6,15 +6,15 @@ JSON schema. What the call brings is validated; what does not fit goes back to t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import OutputParserException
 from ..language_models.binding import described_tool
-from ..messages import AIMessage, BaseMessage, ToolMessage
+from ..messages import BaseMessage, ToolMessage
 from ..output_parsers.arguments import as_function, parser_of
 from ..run import fresh_id
-from ._loop import mistake
+from ._loop import last_said, mistake
 
 __all__ = ["Form"]
 
@@ -27,7 +27,23 @@ class Form:
         self.name: str = described_tool(self.tool)["function"]["name"]
         self._schema = parser_of(given, calls=True)._schema()
 
-    def read(self, call: Mapping[str, Any]) -> tuple[ToolMessage, Any]:
+    def judged(
+        self, calls: Iterable[Mapping[str, Any]], taken: str | None = None
+    ) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """The answers to those of the calls that give one in this form, and what is now known of
+        the state. The first call that is valid counts, unless another one was `taken` before."""
+        answers: list[BaseMessage] = []
+        found: dict[str, Any] = {}
+        for call in calls:
+            if call["name"] == self.name:
+                refuses = found or taken is not None
+                message, value = (self._refused(call), None) if refuses else self._read(call)
+                answers.append(message)
+                if message.status == "success":
+                    found["structured_response"] = value
+        return answers, found
+
+    def _read(self, call: Mapping[str, Any]) -> tuple[ToolMessage, Any]:
         """The answer to the call, and the value; a mistake, and None, where it does not fit."""
         args = call["args"]
         if not isinstance(args, Mapping):  # they were no JSON
@@ -42,7 +58,7 @@ class Form:
         )
         return taken, value
 
-    def refused(self, call: Mapping[str, Any]) -> ToolMessage:
+    def _refused(self, call: Mapping[str, Any]) -> ToolMessage:
         """The answer to a call that came behind the one that counts."""
         said = "This answer was not taken: the one before it was."
         return mistake(call, "second_answer", said)
@@ -50,10 +66,18 @@ class Form:
     def _told(self, error: Any) -> str:
         return f"This is no answer: {error} Call {self.name!r} again with all of it."
 
+    def taken_in(self, messages: Sequence[BaseMessage]) -> str | None:
+        """The id of the call, of the last message of the model, whose answer was taken."""
+        for message in reversed(messages):
+            if isinstance(message, ToolMessage) and message.status == "success":
+                if message.name == self.name:
+                    return message.tool_call_id
+            elif not isinstance(message, ToolMessage):
+                return None
+        return None
+
     def found_in(self, messages: Sequence[BaseMessage]) -> Any:
         """The value that a finished conversation ends with; None where it has none."""
-        for message in reversed(messages):
-            if isinstance(message, AIMessage):
-                values = [self.read(c)[1] for c in message.tool_calls if c["name"] == self.name]
-                return next((value for value in values if value is not None), None)
-        return None
+        said, taken = last_said(messages)[0], self.taken_in(messages)
+        calls = () if said is None or taken is None else said.tool_calls
+        return next((self._read(call)[1] for call in calls if call["id"] == taken), None)

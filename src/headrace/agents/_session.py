@@ -235,25 +235,19 @@ class Session:
 
     def _formed(self, said: AIMessage, added: list[BaseMessage]) -> dict[str, Any]:
         """Answers the calls that give the answer; the first that is valid counts."""
-        form: Any = self._setup.form
-        found: dict[str, Any] = {}
-        for call in calls_of(said):
-            if call["name"] == form.name:
-                message, value = (form.refused(call), None) if found else form.read(call)
-                added.append(message)
-                self.messages.append(message)
-                if message.status == "success":
-                    found["structured_response"] = value
+        answers, found = self._setup.form.judged(calls_of(said))  # type: ignore[union-attr]
+        added += answers
+        self.messages += answers
         self.extras |= found
         return found
 
     def _answered_in_form(self, calls: Sequence[Any]) -> _Commands:
         """The same for calls that a process left without an answer."""
         form: Any = self._setup.form
-        mine = [call for call in calls if call["name"] == form.name]
-        if mine:
-            yield from self._added("model", [form.read(call)[0] for call in mine])
-        return bool(mine)
+        answers, found = form.judged(calls, form.taken_in(self.messages))
+        if answers:
+            yield from self._added("model", answers, found)
+        return bool(answers)
 
     # ------------------------------------------------------------- the state
 
