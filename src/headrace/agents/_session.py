@@ -342,7 +342,8 @@ class Session:
         """Messages and keys are part of the state from now on."""
         self._set([*self.messages, *messages])
         self.extras |= more or {}
-        yield from self._kept([*messages, more] if more else messages)
+        kept = {key: value for key, value in (more or {}).items() if key not in OWN_KEYS}
+        yield from self._kept([*messages, kept] if kept else messages)
         if self.shown is not None:
             self._enters(node)
             yield Emit(
