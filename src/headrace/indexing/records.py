@@ -20,9 +20,9 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from headrace._fork import told_after_fork
 from headrace.errors import InputError
@@ -31,6 +31,8 @@ from headrace.runnables.configs import run_in_executor
 from .claims import Claim, NoClaim, ThreadClaim
 
 __all__ = ["TICK", "InMemoryRecordManager", "Record", "RecordManager", "check_groups"]
+
+T = TypeVar("T")
 
 TICK = 1e-6  # seconds between two times; a float of today's time holds four times as fine
 
@@ -117,13 +119,17 @@ class RecordManager(ABC):
 
     # ---- async -----------------------------------------------------------------------------------
 
+    async def _aside(self, method: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Call a method without blocking the event loop."""
+        return await run_in_executor(None, method, *args, **kwargs)
+
     async def acreate_schema(self) -> None:
         """`create_schema` without blocking the event loop."""
-        await run_in_executor(None, self.create_schema)
+        await self._aside(self.create_schema)
 
     async def aget_time(self) -> float:
         """`get_time` without blocking the event loop."""
-        return await run_in_executor(None, self.get_time)
+        return await self._aside(self.get_time)
 
     async def aupdate(
         self,
@@ -133,13 +139,11 @@ class RecordManager(ABC):
         time_at_least: float | None = None,
     ) -> None:
         """`update` without blocking the event loop."""
-        await run_in_executor(
-            None, self.update, keys, group_ids=group_ids, time_at_least=time_at_least
-        )
+        await self._aside(self.update, keys, group_ids=group_ids, time_at_least=time_at_least)
 
     async def aexists(self, keys: Sequence[str]) -> list[bool]:
         """`exists` without blocking the event loop."""
-        return await run_in_executor(None, self.exists, keys)
+        return await self._aside(self.exists, keys)
 
     async def alist_keys(
         self,
@@ -150,19 +154,19 @@ class RecordManager(ABC):
         limit: int | None = None,
     ) -> list[str]:
         """`list_keys` without blocking the event loop."""
-        return await run_in_executor(
-            None, self.list_keys, before=before, after=after, group_ids=group_ids, limit=limit
+        return await self._aside(
+            self.list_keys, before=before, after=after, group_ids=group_ids, limit=limit
         )
 
     async def adelete_keys(self, keys: Sequence[str]) -> None:
         """`delete_keys` without blocking the event loop."""
-        await run_in_executor(None, self.delete_keys, keys)
+        await self._aside(self.delete_keys, keys)
 
     async def aexpect_change(
         self, keys: Sequence[str], *, group_ids: Sequence[str | None] | None = None
     ) -> None:
         """`expect_change` without blocking the event loop."""
-        await run_in_executor(None, self.expect_change, keys, group_ids=group_ids)
+        await self._aside(self.expect_change, keys, group_ids=group_ids)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.namespace!r})"
@@ -280,43 +284,8 @@ class InMemoryRecordManager(RecordManager):
         if record is not None:
             del self._groups[record["group_id"]][key]
 
-    # Too quick to be worth a thread.
-
-    async def acreate_schema(self) -> None:
-        self.create_schema()
-
-    async def aget_time(self) -> float:
-        return self.get_time()
-
-    async def aupdate(
-        self,
-        keys: Sequence[str],
-        *,
-        group_ids: Sequence[str | None] | None = None,
-        time_at_least: float | None = None,
-    ) -> None:
-        self.update(keys, group_ids=group_ids, time_at_least=time_at_least)
-
-    async def aexists(self, keys: Sequence[str]) -> list[bool]:
-        return self.exists(keys)
-
-    async def alist_keys(
-        self,
-        *,
-        before: float | None = None,
-        after: float | None = None,
-        group_ids: Sequence[str] | None = None,
-        limit: int | None = None,
-    ) -> list[str]:
-        return self.list_keys(before=before, after=after, group_ids=group_ids, limit=limit)
-
-    async def adelete_keys(self, keys: Sequence[str]) -> None:
-        self.delete_keys(keys)
-
-    async def aexpect_change(
-        self, keys: Sequence[str], *, group_ids: Sequence[str | None] | None = None
-    ) -> None:
-        self.expect_change(keys, group_ids=group_ids)
+    async def _aside(self, method: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return method(*args, **kwargs)  # too quick to be worth a thread
 
 
 def check_groups(
