@@ -158,10 +158,7 @@ class EmbeddingStore(VectorStore):
             InputError: `k` is no number of documents, the filter is none, or the embedding is not
                 of the dimension of those in the store.
         """
-        threshold = self._checked_search(k, filter, kwargs)
-        found = self._nearest(embedding, k, filter=filter)
-        scored = zip(found.documents, found.scores, strict=True)
-        return [each for each in scored if threshold is None or self._reaches(each[1], threshold)]
+        return self._scored(embedding, k, filter, self._checked_search(k, filter, kwargs))
 
     async def asimilarity_search_with_score_by_vector(
         self, embedding: list[float], k: int = 4, filter: Any = None, **kwargs: Any
@@ -175,23 +172,28 @@ class EmbeddingStore(VectorStore):
         self, query: str, k: int = 4, filter: Any = None, **kwargs: Any
     ) -> list[Scored]:
         """The `k` documents most similar to a text, best first, and the store's scores."""
-        self._checked_search(k, filter, kwargs)
+        threshold = self._checked_search(k, filter, kwargs)
         vector = self.embedding.embed_query(_text(query))
-        return self.similarity_search_with_score_by_vector(vector, k, filter, **kwargs)
+        return self._scored(vector, k, filter, threshold)
 
     async def asimilarity_search_with_score(
         self, query: str, k: int = 4, filter: Any = None, **kwargs: Any
     ) -> list[Scored]:
         """`similarity_search_with_score`, async."""
-        self._checked_search(k, filter, kwargs)
+        threshold = self._checked_search(k, filter, kwargs)
         vector = await self.embedding.aembed_query(_text(query))
-        return await self.asimilarity_search_with_score_by_vector(vector, k, filter, **kwargs)
+        return await run_in_executor(None, self._scored, vector, k, filter, threshold)
 
     def _checked_search(self, k: Any, filter: Any, kwargs: Mapping[str, Any]) -> float | None:
         """What a search is given, refused before anything is embedded; its `score_threshold`."""
         check_count("k", k)
         self._check_filter(filter)
         return _threshold(kwargs)
+
+    def _scored(self, vector: Vector, k: int, filter: Any, threshold: float | None) -> list[Scored]:
+        found = self._nearest(vector, k, filter=filter)
+        scored = zip(found.documents, found.scores, strict=True)
+        return [each for each in scored if threshold is None or self._reaches(each[1], threshold)]
 
     def similarity_search_by_vector(
         self, embedding: list[float], k: int = 4, filter: Any = None, **kwargs: Any
@@ -234,12 +236,7 @@ class EmbeddingStore(VectorStore):
                 and 1, or the filter is none.
         """
         self._checked_choice(k, fetch_k, lambda_mult, {"filter": filter, **kwargs})
-        found = self._nearest(embedding, fetch_k, filter=filter, vectors=True)
-        if not found.documents:
-            return []
-        rows = Rows(found.vectors)
-        chosen = most_relevant(rows.cosines(embedding), rows, k, lambda_mult)
-        return [found.documents[i] for i in chosen]
+        return self._chosen(embedding, k, fetch_k, lambda_mult, filter)
 
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -247,9 +244,7 @@ class EmbeddingStore(VectorStore):
         """`max_marginal_relevance_search_by_vector` for a text."""
         self._checked_choice(k, fetch_k, lambda_mult, kwargs)
         vector = self.embedding.embed_query(_text(query))
-        return self.max_marginal_relevance_search_by_vector(
-            vector, k, fetch_k, lambda_mult, **kwargs
-        )
+        return self._chosen(vector, k, fetch_k, lambda_mult, kwargs.get("filter"))
 
     async def amax_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -257,9 +252,8 @@ class EmbeddingStore(VectorStore):
         """`max_marginal_relevance_search`, async."""
         self._checked_choice(k, fetch_k, lambda_mult, kwargs)
         vector = await self.embedding.aembed_query(_text(query))
-        return await self.amax_marginal_relevance_search_by_vector(
-            vector, k, fetch_k, lambda_mult, **kwargs
-        )
+        given = (vector, k, fetch_k, lambda_mult, kwargs.get("filter"))
+        return await run_in_executor(None, self._chosen, *given)
 
     def _checked_choice(
         self, k: Any, fetch_k: Any, lambda_mult: Any, kwargs: Mapping[str, Any]
@@ -271,6 +265,16 @@ class EmbeddingStore(VectorStore):
             raise InputError(f"lambda_mult is {lambda_mult!r}: give a number from 0 to 1.")
         self._check_filter(kwargs.get("filter"))
         _threshold(kwargs, known=("filter",))
+
+    def _chosen(
+        self, vector: Vector, k: int, fetch_k: int, lambda_mult: float, filter: Any
+    ) -> list[Document]:
+        found = self._nearest(vector, fetch_k, filter=filter, vectors=True)
+        if not found.documents:
+            return []
+        rows = Rows(found.vectors)
+        chosen = most_relevant(rows.cosines(vector), rows, k, lambda_mult)
+        return [found.documents[i] for i in chosen]
 
 
 # ---- checks, for stores --------------------------------------------------------------------------
