@@ -318,7 +318,8 @@ async def tap_value(valuer: Any, value: Any, run: Run, kw: Mapping[str, Any], up
         output = await valuer(value, run, kw)
         if run.answers:
             run.answer(output)
-        await close_streams(run)
+        if run.streams:
+            await close_streams(run)
     except BaseException as error:
         try:
             await abandon(error, run, up)

@@ -276,5 +276,6 @@ async def _execute(
         await abandon(error, inner, run.streams)
         return Outcome(None, error)
     finally:
-        await close_streams(inner)
+        if inner.streams:
+            await close_streams(inner)
     return Outcome(result)

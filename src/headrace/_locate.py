@@ -8,6 +8,7 @@ that opened the generator whose frame it is. The innermost such runnable is the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 from ._lazy import Lazy
@@ -24,6 +25,8 @@ _MARK = "In step "
 
 def frame_of(stream: Any) -> Any:
     """The frame of a generator of either colour, kept while it may still raise."""
+    if type(stream) is AsyncGeneratorType:
+        return stream.ag_frame
     return getattr(stream, "gi_frame", None) or getattr(stream, "ag_frame", None)
 
 

@@ -72,7 +72,9 @@ class RunStarted(_Event):
     kind = "start"
 
     def __init__(self, run: RunInfo, seq: int, input: Any, known: bool = True) -> None:
-        super().__init__(run, seq)
+        self.run = run
+        self.seq = seq
+        self.time = monotonic()
         self.input = input
         self.known = known
 
@@ -99,7 +101,9 @@ class RunEnded(_Event):
     kind = "end"
 
     def __init__(self, run: RunInfo, seq: int, input: Any, output: Any) -> None:
-        super().__init__(run, seq)
+        self.run = run
+        self.seq = seq
+        self.time = monotonic()
         self.input = input
         self.output = output
 

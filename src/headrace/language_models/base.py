@@ -186,10 +186,12 @@ class BaseLanguageModel(TokenCounting, Leaf, RunnableSerializable[LanguageModelI
         if stop:
             said["ls_stop"] = stop
         for key, names, kinds in _LS_PARAMS:
-            values = (kwargs.get(names[0]), *(_own(self, name) for name in names))
-            found = [value for value in values if isinstance(value, kinds)]
-            if found:
-                said[key] = found[0]
+            value = kwargs.get(names[0])
+            for name in names:
+                if not isinstance(value, kinds):
+                    value = _own(self, name)
+            if isinstance(value, kinds):
+                said[key] = value
         return said
 
     def _metadata_of(self, kw: Kwargs) -> Mapping[str, Any]:
@@ -431,6 +433,7 @@ def _has(cls: type, name: str) -> bool:
     return any(name in vars(each) for each in cls.__mro__)
 
 
+@lru_cache(maxsize=512)
 def _provider(name: str) -> str:
     """From `ChatSome`, `SomeChat` or `SomeLLM`: `some`."""
     if name.startswith("Chat"):

@@ -118,9 +118,9 @@ class StreamEvents:
         if not self._filter.passes(run):
             return (CustomEvent,)
         kind = run.run_type
-        if kind in MODELS:
+        if kind in MODELS or not self._silent(run, kind):
             return _WITH_CHUNKS
-        return _ALWAYS if self._silent(run, kind) else _WITH_CHUNKS
+        return _ALWAYS
 
     def _silent(self, run: Any, kind: str) -> bool:
         """Whether what it gives is told at its end only: it is one value, or nobody sees chunks."""
