@@ -224,8 +224,13 @@ def test_other_weights_by_their_path(tmp_path, model):
 
 @pytest.mark.parametrize(
     ("texts", "said"),
-    [("a text", "got the text 'a text'"), (["a", 3], "at place 1 is 3 .int."), ([None], "is None")],
-    ids=["text", "number", "none"],
+    [
+        ("a text", "got the text 'a text'"),
+        (["a", 3], "at place 1 is 3 .int."),
+        ([None], "is None"),
+        (None, "got None: give a list"),
+    ],
+    ids=["text", "number", "none", "nothing"],
 )
 @both_drivers
 def test_what_is_no_text_is_refused(colour, model, texts, said):

@@ -7,12 +7,13 @@ may treat queries and documents differently.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, InputError
 from headrace.runnables.configs import run_in_executor
 
-__all__ = ["Embeddings", "checked_model"]
+__all__ = ["Embeddings", "checked_model", "checked_texts"]
 
 
 class Embeddings(ABC):
@@ -49,3 +50,21 @@ def checked_model(given: Any, owner: str) -> Embeddings:
         f"The embedding model of {owner} is {given!r:.200} ({type(given).__name__}): give an "
         "instance of Embeddings, e.g. LocalEmbeddings()."
     )
+
+
+def checked_texts(given: Any, owner: str) -> list[str]:
+    """What is to be embedded: texts.
+
+    Raises:
+        InputError: it is one text, or something in it is none.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        what = "the text " if isinstance(given, str) else ""
+        raise InputError(f"embed_documents got {what}{given!r:.200}: give a list of texts.")
+    texts = list(given)
+    for place, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(
+                f"{owner} reads texts; at place {place} is {text!r:.200} ({type(text).__name__})."
+            )
+    return texts

@@ -27,11 +27,11 @@ from typing import Any, TypeAlias
 
 from headrace._progress import bar
 from headrace._twins import Call, Plan, arun, run
-from headrace.errors import ConfigError, InputError, ModelError
+from headrace.errors import ConfigError, ModelError
 from headrace.stores.base import BaseStore, ByteStore
 from headrace.stores.encoded import EncoderBackedStore
 
-from .base import Embeddings, checked_model
+from .base import Embeddings, checked_model, checked_texts
 
 __all__ = ["CacheBackedEmbeddings", "KeyEncoder"]
 
@@ -161,7 +161,7 @@ class CacheBackedEmbeddings(Embeddings):
         return await arun(self._query(text))
 
     def _documents(self, texts: Sequence[str]) -> Plan[list[Vector]]:
-        texts = _checked(texts)
+        texts = checked_texts(texts, type(self).__name__)
         once = list(dict.fromkeys(texts))
         if not once:
             return []
@@ -184,7 +184,7 @@ class CacheBackedEmbeddings(Embeddings):
 
     def _query(self, text: str) -> Plan[Vector]:
         store = self.query_embedding_store
-        (text,) = _checked([text])
+        (text,) = checked_texts([text], type(self).__name__)
         if store is None:
             asked: Vector = yield Call(self.underlying_embeddings, "embed_query", text)
             return asked
@@ -213,17 +213,6 @@ class CacheBackedEmbeddings(Embeddings):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.underlying_embeddings!r})"
-
-
-def _checked(texts: Sequence[str]) -> Sequence[str]:
-    if isinstance(texts, str):
-        raise InputError(f"embed_documents got the text {texts!r:.200}: give a list of texts.")
-    for text in texts:
-        if not isinstance(text, str):
-            raise InputError(
-                f"An embedding model reads texts, not {text!r:.200} ({type(text).__name__})."
-            )
-    return texts
 
 
 # ---- keys ----------------------------------------------------------------------------------------

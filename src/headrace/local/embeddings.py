@@ -29,8 +29,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from headrace._fork import in_child
 from headrace._progress import bar
 from headrace._twins import THREAD, Call, Plan, arun, run
-from headrace.embeddings.base import Embeddings
-from headrace.errors import InputError, MissingExtraError, WeightsError
+from headrace.embeddings.base import Embeddings, checked_texts
+from headrace.errors import MissingExtraError, WeightsError
 from headrace.runnables._construction import Readable
 
 from .wordpiece import WordPiece, read_vocabulary
@@ -129,7 +129,7 @@ class LocalEmbeddings(Readable, BaseModel, Embeddings):
     def _embedded(
         self, texts: Sequence[str], *, shown: bool | None = None
     ) -> Plan[list[list[float]]]:
-        _check(texts)
+        texts = checked_texts(texts, type(self).__name__)
         if not texts:
             return []
         engine: _Engine = yield Call(THREAD, "do", self._engine)
@@ -258,14 +258,3 @@ def _groups(stretches: Sequence[_Stretch], most: int) -> Iterator[list[_Stretch]
         group.append(stretch)
     if group:
         yield group
-
-
-def _check(texts: Sequence[str]) -> None:
-    if isinstance(texts, str):
-        raise InputError(f"embed_documents got the text {texts!r:.200}: give a list of texts.")
-    for place, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(
-                f"LocalEmbeddings reads texts; at place {place} is {text!r:.200} "
-                f"({type(text).__name__})."
-            )
