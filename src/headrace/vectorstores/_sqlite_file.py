@@ -147,6 +147,7 @@ class SQLiteFile:
             raise self._said(error) from error
         try:
             connection.set_busy_timeout(int(self._patience * 1000))
+            connection.execute("PRAGMA synchronous = FULL")  # committed is on the disk
             connection.enable_load_extension(True)
             connection.load_extension(sqlite_vec.loadable_path())
             connection.enable_load_extension(False)
