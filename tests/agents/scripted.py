@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import Field
 
 from headrace.language_models import BaseChatModel
-from headrace.messages import AIMessage, AIMessageChunk
+from headrace.merge import merge
+from headrace.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 from headrace.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 
@@ -58,6 +59,36 @@ class Scripted(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "scripted"
+
+
+class Telling(BaseChatModel):
+    """A model that says these lines, token by token. `told`: how many tokens it has been asked
+    for, in all."""
+
+    lines: list[list[AIMessageChunk]]
+    told: list[AIMessageChunk] = Field(default_factory=list, exclude=True)
+
+    def _tokens(self, messages: list[Any]) -> Iterator[ChatGenerationChunk]:
+        for token in self.lines[sum(isinstance(message, AIMessage) for message in messages)]:
+            self.told.append(token)
+            yield ChatGenerationChunk(message=token.model_copy())
+
+    def _generate(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> Any:
+        message = message_chunk_to_message(merge([c.message for c in self._tokens(messages)]))
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+    def _stream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> Any:
+        yield from self._tokens(messages)
+
+    async def _astream(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for token in self._tokens(messages):
+            yield token
+
+    @property
+    def _llm_type(self) -> str:
+        return "telling"
 
 
 def pieces(message: AIMessage) -> Iterator[ChatGenerationChunk]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
-from agents.scripted import Scripted, call, says, seen, transcript
+import pytest
+
+from agents.scripted import Scripted, Telling, call, says, seen, transcript
 from headrace.agents import AgentState, create_agent
+from headrace.merge import merge
 from headrace.messages import AIMessage, AIMessageChunk, ToolMessage
 from headrace.tools import tool
 from headrace.tools.progress import Progress
@@ -146,3 +150,149 @@ def test_nothing_runs_before_the_first_chunk_is_asked_for(colour):
         stream.close()
 
     colour.run(body)
+
+
+def tokens_of(*chunks: dict[str, Any]) -> list[AIMessageChunk]:
+    """A model's message, token by token: pieces of calls."""
+    blank = {"name": None, "args": None, "id": None, "index": None}
+    return [AIMessageChunk("", tool_call_chunks=[{**blank, **chunk}]) for chunk in chunks]
+
+
+BEGUN = {"name": "count", "args": '{"n"'}
+REST = {"args": ": 1}"}
+NAMELESS: dict[str, list[dict[str, Any]]] = {
+    "no id": [{**BEGUN, "index": 0}, {**REST, "index": 0}],
+    "empty id": [{**BEGUN, "index": 0, "id": ""}, {**REST, "index": 0}],
+    "no index": [{**BEGUN, "args": '{"n": 1}'}, {**BEGUN, "args": '{"n": 1}'}],
+    "the same id": [
+        {**BEGUN, "index": 0, "id": "x"},
+        {**REST, "index": 0, "id": "x"},
+        {**BEGUN, "index": 1, "id": "x"},
+        {**REST, "index": 1, "id": "x"},
+    ],
+    "an id that comes late": [{**BEGUN, "index": 0}, {**REST, "index": 0, "id": "x"}],
+    "an empty beginning": [
+        {"index": 0},
+        {**BEGUN, "index": 0, "id": "x"},
+        {**REST, "index": 0},
+    ],
+    "side by side": [
+        {**BEGUN, "index": 0},
+        {**BEGUN, "index": 1, "id": "x"},
+        {**REST, "index": 0},
+        {**REST, "index": 1},
+    ],
+}
+
+
+@every_colour
+@pytest.mark.parametrize("shape", NAMELESS)
+def test_calls_have_one_id_from_their_first_token_on(colour, shape):
+    """Also where the model has given none."""
+
+    def body(doors):
+        lines = [tokens_of(*NAMELESS[shape]), [AIMessageChunk("Done.")]]
+
+        @tool
+        def count(n: int) -> int:
+            """Count."""
+            return n
+
+        agent = create_agent(Telling(lines=lines), [count])
+        pairs = doors.stream(agent.bind(stream_mode=["messages", "values"]), "Go")
+        calls = pairs[-1][1]["messages"][1].tool_calls
+        assert len({call["id"] for call in calls}) == len(calls) > 0
+        tokens = [
+            chunk[0] for mode, chunk in pairs if mode == "messages" and chunk[1]["node"] == "model"
+        ]
+        begun = [each for token in tokens for each in token.tool_call_chunks if each["name"]]
+        assert [each["id"] for each in begun] == [call["id"] for call in calls]
+        shown = merge([AIMessageChunk(""), *tokens[: len(lines[0])]])
+        assert [call["id"] for call in shown.tool_calls] == [call["id"] for call in calls]
+        answers = [m for m in pairs[-1][1]["messages"] if m.type == "tool"]
+        assert [m.tool_call_id for m in answers] == [call["id"] for call in calls]
+        assert [m.content for m in answers] == ["1"] * len(calls)
+        if shape in ("an empty beginning", "side by side"):
+            assert calls[-1]["id"] == "x"  # the model's own, where it can be had
+
+    colour.run(body)
+
+
+# ---- reasoning -----------------------------------------------------------------------------------
+
+THOUGHTS = ["Six ", "times ", "seven", "."]
+
+
+def thought(piece: str) -> AIMessageChunk:
+    return AIMessageChunk(content=[{"type": "reasoning", "reasoning": piece, "index": 0}])
+
+
+def thinks() -> Telling:
+    """Thinks before it calls, and again before it answers."""
+    thoughts = [*map(thought, THOUGHTS)]
+    asks = tokens_of({**BEGUN, "name": "count_to", "index": 0, "id": "c1"}, {**REST, "index": 0})
+    said = [AIMessageChunk(content=[{"type": "text", "text": t, "index": 1}]) for t in ("4", "2")]
+    return Telling(lines=[[*thoughts, *asks], [*thoughts, *said]])
+
+
+def reasoning(message: Any) -> str:
+    blocks = message.content_blocks
+    return "".join(b["reasoning"] for b in blocks if b["type"] == "reasoning")
+
+
+@every_colour
+def test_reasoning_comes_token_by_token(colour):
+    def body(doors):
+        model = thinks()
+        agent = create_agent(model, [count_to])
+        stream = doors.open(agent.bind(stream_mode="messages"), "Go")
+        for number, piece in enumerate(THOUGHTS, 1):
+            token, about = stream.next()
+            assert (reasoning(token), about["node"]) == (piece, "model")
+            assert len(model.told) == number  # the model has not gone on
+        rest = [token for token, about in stream.rest() if about["node"] == "model"]
+        assert [reasoning(token) for token in rest if reasoning(token)] == THOUGHTS
+        state = doors.invoke(agent, "Go")
+        assert [reasoning(state["messages"][n]) for n in (1, 3)] == ["".join(THOUGHTS)] * 2
+        assert state["messages"][-1].text == "42"
+
+    colour.run(body)
+
+
+class Waiting(Telling):
+    """Tells a token when the reader has the one before."""
+
+    turn: Any
+
+    def _stream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any) -> Any:
+        for token in self._tokens(messages):
+            assert self.turn.acquire(timeout=5), "the reader has not got the token before"
+            yield token
+
+    async def _astream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kw: Any):
+        for token in self._tokens(messages):
+            async with asyncio.timeout(5):
+                await self.turn.acquire()
+            yield token
+
+
+def reasoned(event: Any, turn: Any) -> list[str]:
+    """What an event tells of the model's reasoning; the model may go on then."""
+    if event["event"] != "on_chat_model_stream":
+        return []
+    turn.release()
+    piece = reasoning(event["data"]["chunk"])
+    return [piece] if piece else []
+
+
+def test_reasoning_in_events_comes_while_the_model_speaks():
+    turn = threading.Semaphore(1)
+    agent = create_agent(Waiting(lines=thinks().lines, turn=turn), [count_to])
+    assert [p for event in agent.stream_events("Go") for p in reasoned(event, turn)] == THOUGHTS * 2
+
+
+async def test_reasoning_in_events_comes_while_the_model_speaks_async():
+    turn = asyncio.Semaphore(1)
+    agent = create_agent(Waiting(lines=thinks().lines, turn=turn), [count_to])
+    events = agent.astream_events("Go", version="v2")
+    assert [p async for event in events for p in reasoned(event, turn)] == THOUGHTS * 2

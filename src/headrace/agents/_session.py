@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import InputError
-from ..flow import Collect, Command, Emit, Forward, Known, Outcome, Read, fold_chunks
+from ..flow import Collect, Command, Emit, Forward, Known, Outcome, Read
 from ..messages import (
     AIMessage,
     BaseMessage,
@@ -29,6 +29,7 @@ from ._going_on import OWN_KEYS, Going, going_on, thread_id_of
 from ._inner import Forget, Load, Save
 from ._saving import ASKED, HOOKED, Piece, Thread
 from ._showing import Shown, StepEnded, Update
+from ._tokens import Tokens
 from ._tool import kept_below, over_below, place_below
 from .resuming import Resume
 from .state import REMOVE_ALL_MESSAGES, AgentState, calls_of, given, summed
@@ -54,7 +55,7 @@ class Session:
         self.node = "__start__"
         self.metadata: dict[str, Any] = {}
         self.streamed: BaseMessage | None = None  # the model's message that went out in tokens
-        self.tokens: list[Any] = []  # of the answer that is coming
+        self.tokens = Tokens()  # of the answer that is coming
         self.shown = Shown(self, modes, paired) if modes else None
         self._shows_tokens = "messages" in modes
         self._reports = "custom" in modes
@@ -164,9 +165,9 @@ class Session:
         """What the model says; with tokens that somebody reads, its stream is handed on."""
         if not self._shows_tokens:
             return (yield from self._collected(self._setup.model, prompt, "model"))
-        self.tokens.clear()
+        self.tokens = Tokens()
         outcome = yield from self._forwarded(self._setup.model, prompt, "model")
-        return fold_chunks(outcome.fold, self.tokens)
+        return self.tokens.whole(outcome.fold)
 
     def _call(self, step: _loop.Call) -> _Commands:
         if self._setup.form is not None and (yield from self._answered_in_form(step.calls)):

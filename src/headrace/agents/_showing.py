@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 from ..errors import ConfigError
 from ..messages import BaseMessage
 from ..tools.progress import Progress
+from ._tokens import Tokens
 from .state import AgentState
 
 __all__ = ["MODES", "Shown", "StepEnded", "Update", "modes_of"]
@@ -33,7 +34,7 @@ class Session(Protocol):
     node: str  # the step that is under way
     metadata: dict[str, Any]  # what tokens of this step come with
     streamed: BaseMessage | None  # the message that has gone out in tokens
-    tokens: list[Any]  # of the one that is coming
+    tokens: Tokens  # of the one that is coming
 
     def state(self) -> AgentState: ...
 
@@ -62,7 +63,7 @@ class Shown:
     def feed(self, item: Any) -> Iterable[Any]:
         if isinstance(item, BaseMessage):
             if self.session.node == "model":
-                self.session.tokens.append(item)
+                item = self.session.tokens.add(item)
             else:
                 item = Update("tools", {"messages": [item]})
         if not self._paired:
