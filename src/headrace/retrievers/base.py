@@ -32,6 +32,7 @@ __all__ = [
     "RetrieverLike",
     "RetrieverOutput",
     "RetrieverRunManager",
+    "question_of",
 ]
 
 RetrieverInput: TypeAlias = str
@@ -126,6 +127,17 @@ class BaseRetriever(Barrier, RunnableSerializable[str, list[Document]], ABC):
             f"{type(self).__name__} was asked for documents and gave {what} ({kind}): its "
             "_get_relevant_documents (and _aget_relevant_documents) return a list of Document."
         )
+
+
+def question_of(retriever: BaseRetriever, query: Any) -> str:
+    """What a retriever searches for. Raises InputError for what is no text."""
+    if isinstance(query, str):
+        return query
+    raise InputError(
+        f"{retriever.get_name()} searches for a string and got {query!r:.200}, a "
+        f"{type(query).__name__}: hand it the question alone, for example "
+        "`itemgetter('question') | retriever`."
+    )
 
 
 def _filter(function: Callable[..., Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:

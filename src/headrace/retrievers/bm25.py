@@ -19,7 +19,7 @@ from headrace.documents import Document
 from headrace.errors import ConfigError, InputError, MissingExtraError
 
 from ._below import at_most
-from .base import BaseRetriever
+from .base import BaseRetriever, question_of
 
 __all__ = ["BM25Retriever", "default_preprocessing_func"]
 
@@ -128,14 +128,9 @@ class BM25Retriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: Any, k: int | None = None
     ) -> list[Document]:
-        if not isinstance(query, str):
-            raise InputError(
-                f"{self.get_name()} searches for a string and got {query!r:.120}, a "
-                f"{type(query).__name__}: hand it the question alone, for example "
-                "`itemgetter('question') | retriever`."
-            )
+        question = question_of(self, query)
         most = at_most(k, self.k) or self.k
-        words = self.preprocess_func(query)
+        words = self.preprocess_func(question)
         return [self.docs[row] for row in _best(self.vectorizer, words, most)]
 
 

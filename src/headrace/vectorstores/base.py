@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from headrace.documents import Document
 from headrace.embeddings import Embeddings
 from headrace.errors import HeadraceError, InputError
-from headrace.retrievers import BaseRetriever
+from headrace.retrievers.base import BaseRetriever, question_of
 from headrace.runnables._repr import called
 from headrace.runnables.configs import run_in_executor
 
@@ -382,13 +382,13 @@ class VectorStoreRetriever(BaseRetriever):
         self, query: str, *, run_manager: Any, **kwargs: Any
     ) -> list[Document]:
         given = {**self.search_kwargs, **kwargs}
-        return self.vectorstore.search(_question(self, query), self.search_type, **given)
+        return self.vectorstore.search(question_of(self, query), self.search_type, **given)
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: Any, **kwargs: Any
     ) -> list[Document]:
         given = {**self.search_kwargs, **kwargs}
-        return await self.vectorstore.asearch(_question(self, query), self.search_type, **given)
+        return await self.vectorstore.asearch(question_of(self, query), self.search_type, **given)
 
     def add_documents(self, documents: list[Document], **kwargs: Any) -> list[str]:
         """Add documents to the store; returns their ids."""
@@ -423,16 +423,6 @@ def checked_threshold(given: Any) -> float | None:
         threshold: float | None = given
         return threshold
     raise InputError(f"score_threshold is {given!r}: give a number, or None for no limit.")
-
-
-def _question(retriever: BaseRetriever, query: Any) -> str:
-    if isinstance(query, str):
-        return query
-    raise InputError(
-        f"{retriever.get_name()} searches for a string and got {query!r}, a "
-        f"{type(query).__name__}: hand it the question alone, for example "
-        "`itemgetter('question') | retriever`."
-    )
 
 
 def _without_scores(found: Sequence[Any]) -> list[Document]:
