@@ -392,20 +392,23 @@ def test_an_error_of_the_body_comes_out_as_it_is(colour):
 
 
 async def test_a_cancelled_tool_is_not_handled_and_its_thread_has_ended():
-    begun, go, ended = threading.Event(), threading.Event(), []
+    begun, go, ended = asyncio.Event(), threading.Event(), []
+    loop = asyncio.get_running_loop()
 
     @tool(handle_tool_error=True)
     def slow() -> None:
         """Slow."""
-        begun.set()
+        loop.call_soon_threadsafe(begun.set)
         assert go.wait(5)
         ended.append(True)
 
     task = asyncio.ensure_future(slow.ainvoke({}))
-    while not begun.is_set():  # noqa: ASYNC110 - it is set in a thread
-        await asyncio.sleep(0.001)
+    await begun.wait()
     task.cancel()
-    asyncio.get_running_loop().call_later(0.01, go.set)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not task.done()  # it waits for the thread
+    go.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended

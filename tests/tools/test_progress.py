@@ -31,6 +31,7 @@ from headrace.tools import (
     tool,
 )
 from headrace.views.codec import from_json, to_json
+from headrace.views.subscription import Hold
 from laws.colours import ASYNC, SYNC, both_drivers, every_colour
 from laws.events import check_events
 from laws.ledger import LEDGER, Recorder
@@ -327,9 +328,10 @@ def test_a_hook_that_is_awaited_hears_of_it_before_the_body_goes_on(colour):
 
 
 @every_colour
-def test_a_paused_reader_of_events_holds_it(colour):
+def test_a_paused_reader_of_events_holds_it(colour, monkeypatch):
     """At the latest where as many events wait as a subscription keeps, and a thread's lead."""
     reached: list[int] = []
+    held = Held(monkeypatch)
 
     @tool
     def endless(n: int) -> Iterator[Any]:
@@ -342,22 +344,42 @@ def test_a_paused_reader_of_events_holds_it(colour):
     def body(doors: Any) -> None:
         reached.clear()
         if doors.asynchronous:
-            doors.wait(_first_of_many_async(endless))
+            doors.wait(_first_of_many_async(endless, held))
         else:
             with closing(endless.stream_events({"n": 1})) as events:
                 for _ in range(3):
                     next(events)
-                threading.Event().wait(0.02)
+                assert held.in_thread.wait(5)
         assert len(reached) < 700
 
     colour.run(body)
 
 
-async def _first_of_many_async(endless: Any) -> None:
+class Held:
+    """Knows when a run begins to wait for its reader."""
+
+    def __init__(self, monkeypatch: Any) -> None:
+        self.in_thread, self.in_loop = threading.Event(), asyncio.Event()
+        wait, room = Hold.wait, Hold.room
+
+        def waits(hold: Hold, run: Any) -> bool:
+            self.in_thread.set()
+            return wait(hold, run)
+
+        async def awaits(hold: Hold, run: Any) -> bool:
+            self.in_loop.set()
+            return await room(hold, run)
+
+        monkeypatch.setattr(Hold, "wait", waits)
+        monkeypatch.setattr(Hold, "room", awaits)
+
+
+async def _first_of_many_async(endless: Any, held: Held) -> None:
     async with aclosing(endless.astream_events({"n": 1})) as events:
         for _ in range(3):
             await anext(events)
-        await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):
+            await held.in_loop.wait()
 
 
 # ---- views --------------------------------------------------------------------------------------
