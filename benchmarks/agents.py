@@ -245,7 +245,10 @@ def measure(rounds: int, steps: int, calls: int) -> dict[str, dict[str, float]]:
 def result_of(work: Work, runner: asyncio.Runner) -> Any:
     """What a measurement gives, in either colour."""
     given = work()
-    return runner.run(given) if isinstance(given, Coroutine) else given
+    if not isinstance(given, Coroutine):
+        return given
+    # not by `run`, which hands Ctrl-C over and for that writes out what the task gave
+    return runner.get_loop().run_until_complete(given)
 
 
 def _timed(work: Work, count: int, runner: asyncio.Runner) -> float:

@@ -263,6 +263,30 @@ def test_changing_an_addend_later_does_not_show_in_the_sum() -> None:
     assert total.tool_call_chunks[0]["args"] == "{"
 
 
+def test_chunks_merged_at_once_share_nothing_with_the_sum() -> None:
+    usage = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    fields: dict[str, Any] = {
+        "additional_kwargs": {"k": [{"l": "x"}]},
+        "response_metadata": {"d": {"m": ["x"]}},
+        "usage_metadata": {**usage, "input_token_details": {"audio": 1}},
+        "tool_call_chunks": [{"name": "f", "args": "{", "id": "1", "index": 0}],
+    }
+    for others in ([], [AIMessageChunk("b")]):
+        one = AIMessageChunk("a", **fields)
+        total = AIMessageChunk.__headrace_merge__([one, *others])
+        read = one.additional_kwargs, one.response_metadata, one.usage_metadata
+        kept = repr((read, one.tool_call_chunks))
+        total.additional_kwargs["k"][0]["l"] = "changed"
+        total.response_metadata["d"]["m"].append("changed")
+        total.usage_metadata["input_token_details"]["audio"] = 9  # type: ignore[index]
+        total.tool_call_chunks[0]["args"] = "changed"
+        assert repr((read, one.tool_call_chunks)) == kept
+    artifacts = [[1], {"k": ["x"]}]
+    tools = [ToolMessageChunk("", tool_call_id="1", artifact=each) for each in artifacts]
+    ToolMessageChunk.__headrace_merge__(tools).artifact["k"].append("changed")
+    assert artifacts == [[1], {"k": ["x"]}]
+
+
 def test_changing_a_sum_shows_in_no_other_and_counts_when_it_is_added_to() -> None:
     one = AIMessageChunk([{"type": "text", "text": "a"}], additional_kwargs={"k": ["x"]})
     stem = one + AIMessageChunk("b")

@@ -101,7 +101,7 @@ class BaseMessageChunk(BaseMessage):
             if total.name is None:
                 total.name = chunk.name
             if chunk._more is not None:
-                pieces.extend(_pieces_of(chunk))
+                pieces.extend(_pieces_of(chunk, kept=False))
         total._more = total._merged(pieces) or None
         for key, value in getattr(first, "__dict__", {}).items():
             setattr(total, key, value)
@@ -109,12 +109,12 @@ class BaseMessageChunk(BaseMessage):
 
     @classmethod
     def _piece(cls, more: dict[str, Any]) -> dict[str, Any]:
-        """What a chunk with these rare fields brings to a sum: a copy of those that are set."""
-        piece = {}
-        for name, value in more.items():
-            if not is_empty(value) and cls._rare[name].merge is not None:
-                piece[name] = copy_tree(value)
-        return piece
+        """What a chunk with these rare fields brings to a sum: those that are set."""
+        return {
+            name: value
+            for name, value in more.items()
+            if not is_empty(value) and cls._rare[name].merge is not None
+        }
 
     @classmethod
     def _merged(cls, pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -179,13 +179,14 @@ def _grown(pieces: list[Any], n: int, piece: Any) -> list[Any]:
     return pieces
 
 
-def _pieces_of(chunk: BaseMessageChunk) -> list[dict[str, Any]]:
-    """The pieces that a chunk's rare fields bring to a sum."""
+def _pieces_of(chunk: BaseMessageChunk, *, kept: bool) -> list[dict[str, Any]]:
+    """The pieces that a chunk's rare fields bring to a sum. `kept`: they are to stay as they are,
+    whatever becomes of the chunk; else they are merged at once, which copies them."""
     more = chunk._more
     if more.__class__ is _Unmerged:
         return more.pieces[: more.n]
     piece = chunk._piece(more) if more else None
-    return [piece] if piece else []
+    return [copy_tree(piece) if kept else piece] if piece else []
 
 
 def _summed(total: Any, left: BaseMessageChunk, right: BaseMessageChunk) -> Any:
@@ -201,9 +202,9 @@ def _summed(total: Any, left: BaseMessageChunk, right: BaseMessageChunk) -> Any:
 def _unmerged(left: BaseMessageChunk, right: BaseMessageChunk) -> _Unmerged | None:
     """The rare fields of `left + right`."""
     more: _Unmerged | dict[str, Any] | None = left._more
-    added = _pieces_of(right)
+    added = _pieces_of(right, kept=True)
     if not isinstance(more, _Unmerged):
-        pieces = _pieces_of(left) + added
+        pieces = _pieces_of(left, kept=True) + added
         more = _Unmerged(pieces, len(pieces)) if pieces else None
     else:
         for piece in added:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from headrace.errors import InputError
-from headrace.merge import merge_dicts, merge_lists
+from headrace.merge import copy_tree, merge_dicts, merge_lists
 from headrace.messages.base import BaseMessage, Rare
 from headrace.messages.chunks import BaseMessageChunk
 from headrace.messages.content import Content
@@ -30,7 +30,7 @@ def _merge_artifacts(values: list[Any]) -> Any:
         return merge_dicts(values)
     if kinds == {list}:
         return merge_lists(values)
-    return values[-1]
+    return copy_tree(values[-1])
 
 
 def _merge_status(values: list[str]) -> str:
