@@ -1,14 +1,16 @@
 """Tools as text for a prompt, compared with langchain-core."""
 
 # Annotations are objects here: langchain-core shows postponed ones in quotes.
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
 from langchain_core import tools as lc
+from pydantic import BaseModel
 
 from headrace import tools as ours
 from headrace.errors import InputError
-from headrace.runnables import RunnableConfig
+from headrace.runnables import RunnableConfig, RunnableLambda
 
 
 def multiply(a: int, b: int = 2) -> int:
@@ -98,3 +100,50 @@ def test_postponed_annotations_look_like_others():
 def test_one_tool_is_no_list(render):
     with pytest.raises(InputError, match="the tool 'multiply' by itself: give a list"):
         render(ours.tool(multiply))
+
+
+class Order(BaseModel):
+    """An order."""
+
+    dish: str
+    count: int = 1
+    user: Annotated[str, ours.InjectedToolArg] = ""
+
+
+JSON = {
+    "title": "order",
+    "type": "object",
+    "properties": {"dish": {"type": "string"}, "count": {"type": "integer"}},
+}
+
+
+def test_runnables_show_the_arguments_of_their_schema():
+    def shout(text: str) -> str:
+        return text.upper()
+
+    of_dict = RunnableLambda(lambda order: order["dish"])
+    chain = of_dict | shout
+    made = [
+        RunnableLambda(shout).as_tool(name="shout"),
+        chain.as_tool(Order, name="order", description="Order."),
+        of_dict.as_tool(name="typed", description="Order.", arg_types={"dish": str, "n": int}),
+    ]
+    assert ours.render_text_description(made) == (
+        "shout(tool_input: str) -> Any - Takes a text.\n"
+        "order(dish: str, count: int = 1) -> Any - Order.\n"
+        "typed(dish: str, n: int) -> Any - Order."
+    )
+
+
+def test_functions_of_keywords_show_the_arguments_of_their_schema():
+    def order(**given: Any) -> str:
+        """Order."""
+        return given["dish"]
+
+    make = partial(ours.StructuredTool.from_function, order, name="order")
+    with_model, with_json, without = make(args_schema=Order), make(args_schema=JSON), make()
+    assert ours.render_text_description([with_model, with_json, without]) == (
+        "order(dish: str, count: int = 1) -> Any - Order.\n"
+        "order(dish: str, count) -> Any - Order.\n"
+        "order(**given: Any) -> str - Order."
+    )

@@ -2,8 +2,8 @@
 
     multiply(a: int, b: int) -> int - Multiply two numbers.
 
-One line for each tool; a tool class and an async tool have no signature in it. Arguments that no
-model gives are left out.
+One line for each tool; a tool class and an async tool have no signature in it. Of a runnable as a
+tool the arguments are those of its schema. Arguments that no model gives are left out.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Any, TypeAlias
 
 from headrace.errors import InputError
 
+from ..runnables import Runnable
 from .base import BaseTool
+from .schema import is_of_signature
 
 __all__ = ["ToolsRenderer", "render_text_description", "render_text_description_and_args"]
 
 ToolsRenderer: TypeAlias = Callable[[list[BaseTool]], str]
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def render_text_description(tools: Iterable[BaseTool]) -> str:
@@ -56,6 +59,8 @@ def _signature(tool: Any) -> str:
     if function is None:
         return ""
     found = inspect.signature(function)
+    if _takes_anything(tool, found):
+        return f"({', '.join(_argument(tool, name) for name in tool.args)}) -> Any"
     hidden = tool._hidden()
     shown = [
         each.replace(annotation=_plain(each.annotation))
@@ -64,6 +69,27 @@ def _signature(tool: Any) -> str:
     ]
     result = _plain(found.return_annotation)
     return str(found.replace(parameters=shown, return_annotation=result))
+
+
+def _takes_anything(tool: Any, found: inspect.Signature) -> bool:
+    """Whether a signature is none of the tool's, and its schema says what it takes: of a runnable
+    as a tool, or of a function of keywords with a schema of its own."""
+    if isinstance(getattr(tool.func, "__self__", None), Runnable):
+        return True
+    own = tool.args_schema is not None and not is_of_signature(tool.args_schema)
+    return own and any(each.kind is each.VAR_KEYWORD for each in found.parameters.values())
+
+
+def _argument(tool: Any, name: str) -> str:
+    """An argument of the tool's schema, as in a signature."""
+    field = getattr(tool.args_schema, "model_fields", {}).get(name)
+    if field is None:
+        kind = str if tool.args[name].get("type") == "string" else inspect.Parameter.empty
+        default = inspect.Parameter.empty
+    else:
+        kind = field.annotation
+        default = inspect.Parameter.empty if field.is_required() else field.get_default()
+    return str(inspect.Parameter(name, KEYWORD, annotation=kind, default=default))
 
 
 def _plain(annotation: Any) -> Any:
