@@ -16,6 +16,7 @@ from ._gate import alent
 from ._lazy import Lazy
 from ._sync_plan import may_be_last, next_command
 from .flow import (
+    EMITTED,
     EMPTY,
     Emit,
     Folded,
@@ -133,7 +134,7 @@ async def run_plan(
         while (command := next_command(plan, outcome)) is not None:
             kind = type(command)
             if kind is Emit:
-                outcome = Outcome(started=True)
+                outcome = EMITTED
                 yield command.chunk
             elif kind is not Forward:
                 outcome = await _execute(self, command, given, run, EMPTY)
@@ -216,7 +217,7 @@ async def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> 
         while (command := next_command(plan, outcome)) is not None:
             kind = type(command)
             if kind is Emit:
-                outcome = Outcome(started=True)
+                outcome = EMITTED
                 results.append(command.chunk)
             elif kind is not Forward:
                 outcome = await _execute(self, command, given, run, EMPTY)

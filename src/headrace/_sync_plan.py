@@ -16,6 +16,7 @@ from ._sync import abandon, close_streams, fold_source, open_step, value_step
 from ._threads import pause
 from .errors import HeadraceError
 from .flow import (
+    EMITTED,
     EMPTY,
     Collect,
     Emit,
@@ -91,7 +92,7 @@ def run_plan(
         while (command := next_command(plan, outcome)) is not None:
             kind = type(command)
             if kind is Emit:
-                outcome = Outcome(started=True)
+                outcome = EMITTED
                 yield command.chunk
             elif kind is not Forward:
                 outcome = _execute(self, command, given, run, EMPTY)
@@ -180,7 +181,7 @@ def value_plan(self: Any, value: Any, run: Run, kw: Mapping[str, Any]) -> Any:
         while (command := next_command(plan, outcome)) is not None:
             kind = type(command)
             if kind is Emit:
-                outcome = Outcome(started=True)
+                outcome = EMITTED
                 results.append(command.chunk)
             elif kind is not Forward:
                 outcome = _execute(self, command, given, run, EMPTY)

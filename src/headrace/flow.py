@@ -20,8 +20,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from .merge import merge
 from .run import UNKNOWN
 
-__all__ = ["EMPTY", "ROOM", "Branch", "Collect", "Command", "Emit", "Folded", "Forward", "Known",
-           "Late", "Machine", "Once", "Outcome", "Read", "Sleep", "compact", "fold_chunks",
+__all__ = ["EMITTED", "EMPTY", "ROOM", "Branch", "Collect", "Command", "Emit", "Folded", "Forward",
+           "Known", "Late", "Machine", "Once", "Outcome", "Read", "Sleep", "compact", "fold_chunks",
            "fold_of", "knowing_fold"]  # fmt: skip
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -397,3 +397,7 @@ class Outcome(NamedTuple):
     started: bool = False
     left: BaseException | None = None
     fold: Fold | None = None
+
+
+EMITTED = Outcome(started=True)
+"""How an Emit went."""
