@@ -120,6 +120,18 @@ def test_what_cannot_be_a_tool():
         expert(name=None).as_tool()
 
 
+def test_one_that_waits_for_approval_cannot_be_a_tool():
+    """A call of a tool has an answer; there is none while a person is asked."""
+    careful = expert(interrupt_before=True, saver=InMemorySaver())
+    for make in (
+        careful.as_tool,
+        lambda: careful.as_tool(arg_types={"messages": list}),
+        lambda: boss([careful]),
+    ):
+        with pytest.raises(ConfigError, match="cannot wait: let the agent that calls it ask"):
+            make()
+
+
 def test_one_that_only_runs_async_says_so():
     only = create_agent(Scripted(script=[says("Hi.")]), [later], name="expert")
     with pytest.raises(AsyncOnlyError, match="later"):

@@ -19,8 +19,8 @@ from .state import calls_of
 if TYPE_CHECKING:
     from ._saving import BaseSaver
 
-__all__ = ["AgentTool", "KeptAgentTool", "agent_tool", "kept_below", "over_below",
-           "place_below"]  # fmt: skip
+__all__ = ["AgentTool", "KeptAgentTool", "agent_tool", "check_goes_through",
+           "kept_below", "over_below", "place_below"]  # fmt: skip
 
 
 class AgentTool(BaseTool):
@@ -126,6 +126,20 @@ def _said(state: Any) -> str:
     return str(state["messages"][-1].text)
 
 
+def check_goes_through(agent: Any, name: str | None) -> None:
+    """Refuse an agent that may stop in the middle, which what is a tool cannot.
+
+    Raises:
+        ConfigError: it waits for approval.
+    """
+    if agent.interrupt_before:
+        raise ConfigError(
+            f"Agent {name or agent.get_name()!r} waits for approval of {agent.interrupt_before}, "
+            "and a tool cannot wait: let the agent that calls it ask for approval, "
+            "interrupt_before of its own."
+        )
+
+
 def agent_tool(agent: Any, name: str | None, description: str | None) -> AgentTool:
     """See `Agent.as_tool`."""
     name = name or agent._setup.name
@@ -133,11 +147,6 @@ def agent_tool(agent: Any, name: str | None, description: str | None) -> AgentTo
         raise ConfigError(
             "An agent that is to be a tool needs a name, by which the model calls it: give "
             "create_agent or as_tool a name."
-        )
-    if agent.interrupt_before:
-        raise ConfigError(
-            f"Agent {name!r} waits for approval of {agent.interrupt_before}, and a tool cannot "
-            "wait: let the agent that calls it ask for approval, interrupt_before of its own."
         )
     if agent.saver is not None:
         agent = copy.copy(agent)

@@ -168,13 +168,14 @@ class Agent(ByValue, _Piped, Threads, Runnable[Any, AgentState]):
         Raises:
             ConfigError: it has no name; no description; calls of its own that need approval.
         """
+        from ._tool import agent_tool, check_goes_through
+
+        check_goes_through(self, name)
         if args_schema is not None or arg_types is not None:
             made: BaseTool = super().as_tool(
                 args_schema, name=name, description=description, arg_types=arg_types
             )
             return made
-        from ._tool import agent_tool
-
         return agent_tool(self, name, description)
 
     # ------------------------------------------------------------- about itself
