@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from agents.scripted import Scripted, call, says, transcript
-from headrace.agents import create_agent
+from headrace.agents import InMemorySaver, create_agent
 from headrace.errors import AsyncOnlyError, ConfigError
 from headrace.events import RunStarted
 from headrace.tools import tool
