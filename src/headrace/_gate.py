@@ -10,9 +10,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._lazy import Lazy
 from ._threads import breakable
@@ -20,6 +20,7 @@ from ._threads import breakable
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 else:
     asyncio = Lazy("asyncio")
 
@@ -156,12 +157,16 @@ def hand_over(permit: _Permit | None) -> None:
     _lane.set(permit)
 
 
-@contextmanager
-def lane(gate: Gate | None) -> Iterator[None]:
+_unbounded: Any = nullcontext()  # of either colour, at no cost
+
+
+def lane(gate: Gate | None) -> AbstractContextManager[None]:
     """Be a lane of `gate` for the block (of one thread or task): work under a permit of it."""
-    if gate is None:
-        yield
-        return
+    return _unbounded if gate is None else _lane_of(gate)
+
+
+@contextmanager
+def _lane_of(gate: Gate) -> Iterator[None]:
     gate.acquire()
     permit = _Permit(gate)
     token = _lane.set(permit)
@@ -172,25 +177,30 @@ def lane(gate: Gate | None) -> Iterator[None]:
         permit.give()
 
 
-@contextmanager
-def lent(gate: Gate | None) -> Iterator[None]:
+def lent(gate: Gate | None) -> AbstractContextManager[None]:
     """Wait in the block for lanes of one's own: they may have this lane's permit meanwhile."""
     permit = None if gate is None else _lane.get()
-    lends = permit is not None and permit.give()
+    return _unbounded if permit is None else _lent(permit)
+
+
+@contextmanager
+def _lent(permit: _Permit) -> Iterator[None]:
+    lends = permit.give()
     try:
         yield
     finally:
-        if lends and permit is not None:
+        if lends:
             permit.gate.acquire()
             permit.taken()
 
 
-@asynccontextmanager
-async def alane(gate: Gate | None) -> AsyncIterator[None]:
+def alane(gate: Gate | None) -> AbstractAsyncContextManager[None]:
     """`lane` for a task."""
-    if gate is None:
-        yield
-        return
+    return _unbounded if gate is None else _alane_of(gate)
+
+
+@asynccontextmanager
+async def _alane_of(gate: Gate) -> AsyncIterator[None]:
     await gate.aacquire()
     permit = _Permit(gate)
     token = _lane.set(permit)
@@ -201,14 +211,18 @@ async def alane(gate: Gate | None) -> AsyncIterator[None]:
         permit.give()
 
 
-@asynccontextmanager
-async def alent(gate: Gate | None) -> AsyncIterator[None]:
+def alent(gate: Gate | None) -> AbstractAsyncContextManager[None]:
     """`lent` for a task."""
     permit = None if gate is None else _lane.get()
-    lends = permit is not None and permit.give()
+    return _unbounded if permit is None else _alent(permit)
+
+
+@asynccontextmanager
+async def _alent(permit: _Permit) -> AsyncIterator[None]:
+    lends = permit.give()
     try:
         yield
     finally:
-        if lends and permit is not None:
+        if lends:
             await permit.gate.aacquire()
             permit.taken()
