@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import _async, _async_fan, _sync, _sync_fan
 from .._bridge import call_in_thread
@@ -96,131 +96,170 @@ class Calls(Inner, Leaf):
         return [Branch(None, _same, _Lane(self, run)) for _ in range(self._width)]
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
+        if self._width == 1:
+            return self.lane(run)
         return _sync_fan.fan_out(self, self._branches(run), Once(None), _around(run))
 
     def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        if self._width == 1:
+            return self.alane(run)
         return _async_fan.fan_out(self, self._branches(run), Once(None), _around(run))
 
+    def lane(self, run: Run) -> Iterator[Any]:
+        """Makes one call after the other, as long as there are any."""
+        try:
+            for call in self.open_calls():
+                if self.reports:
+                    yield from self._reported(call, run)
+                else:
+                    yield self._answered(call, run)
+        except BaseException:
+            self.stop()
+            raise
+
+    async def alane(self, run: Run) -> AsyncGenerator[Any, None]:
+        """`lane`, async. A call of which only the answer is wanted makes no stream: an event loop
+        takes 4 µs for one."""
+        try:
+            for call in self.open_calls():
+                if self.reports:
+                    async with aclosing(self._areported(call, run)) as stream:
+                        async for item in stream:
+                            yield item
+                else:
+                    yield await self._aanswered(call, run)
+        except BaseException:
+            self.stop()
+            raise
+
     def _value(self, value: Any, run: Run, kw: Kwargs) -> list[Any]:
-        if self._width == 1:
-            return [each for call in self._todo for each in self.stream(call, run)]
         return list(self._open(None, run, kw))
 
     async def _avalue(self, value: Any, run: Run, kw: Kwargs) -> list[Any]:
-        if self._width == 1:
-            return [each for call in self._todo async for each in self.astream(call, run)]
-        stream: Any = self._aopen(None, run, kw)
-        try:
-            return [answer async for answer in stream]
-        finally:
-            await stream.aclose()
+        if self._width == 1 and not self.reports:
+            return [await self._aanswered(call, run) for call in self._todo]
+        async with aclosing(cast(AsyncGenerator[Any, None], self._aopen(None, run, kw))) as stream:
+            return [each async for each in stream]
 
     # ------------------------------------------------------------- one call
 
-    def stream(self, call: Any, run: Run) -> Iterator[Any]:
-        """What the tool reports, where that is wanted, as it comes; then the answer, kept. A user's
-        function around the call works aside meanwhile, as only what it puts can be streamed."""
-        if self.reports and self.setup.wrap is not None:
-            return aside(lambda put: [*self._answered(call, run, put)][-1])
-        return self._answered(call, run)
+    def _reported(self, call: Any, run: Run) -> Iterator[Any]:
+        """What the tool reports, as it comes; then the answer, kept. A user's function around the
+        call works aside meanwhile, as only what it puts can be streamed."""
+        if self.setup.wrap is None:
+            return self._streamed(call, run)
+        return aside(lambda put: self._answered(call, run, put))
 
-    def astream(self, call: Any, run: Run) -> AsyncGenerator[Any, None]:
-        """`stream`, async."""
-        if self.reports and self.setup.wrap is not None:
+    def _areported(self, call: Any, run: Run) -> AsyncGenerator[Any, None]:
+        """`_reported`, async."""
+        if self.setup.wrap is None:
+            return self._astreamed(call, run)
+        return aaside(lambda put: self._aanswered(call, run, put))
 
-            async def work(put: APut) -> Any:
-                return [each async for each in self._aanswered(call, run, put)][-1]
-
-            return aaside(work)
-        return self._aanswered(call, run)
-
-    def _answered(self, call: Any, run: Run, put: Put | None = None) -> Iterator[Any]:
-        """`put`: gets what is reported behind a user's function."""
+    def _streamed(self, call: Any, run: Run) -> Iterator[Any]:
+        """A call that nobody's function is around, as a stream."""
         with _Making(self, call, run) as making:
-            made = None
-            for made in self._steps(call, run, making.below, put):
-                if type(made) is Progress:
-                    yield made
+            made = self._wrong(call)
+            if made is None:
+                for made in self._steps(call, making.below):
+                    if type(made) is Progress:
+                        yield made
             making.answer = self._checked(call, made)
         if self.thread is not None:
             self.thread.append([making.answer])
         yield self._kept(making)
 
-    async def _aanswered(
-        self, call: Any, run: Run, put: APut | None = None
-    ) -> AsyncGenerator[Any, None]:
-        """`_answered`, async."""
+    async def _astreamed(self, call: Any, run: Run) -> AsyncGenerator[Any, None]:
+        """`_streamed`, async."""
         async with _Making(self, call, run) as making:
-            made = None
-            async for made in await self._asteps(call, run, making.below, put):
-                if type(made) is Progress:
-                    yield made
+            made = self._wrong(call)
+            if made is None:
+                async for made in self._asteps(call, making.below):
+                    if type(made) is Progress:
+                        yield made
             making.answer = self._checked(call, made)
         if self.thread is not None:
             await self.thread.aappend([making.answer])
         yield self._kept(making)
 
-    def _steps(self, call: Any, run: Run, below: Run, put: Put | None) -> Iterator[Any]:
-        """What comes of a call; the answer is the last of it."""
-        if self.setup.wrap is None:
-            return self._made(call, below)
-        return Once(self._hooked(call, run, below, put))
+    def _answered(self, call: Any, run: Run, put: Put | None = None) -> ToolMessage:
+        """The answer, kept. `put`: gets what the tool reports, where that is wanted."""
+        with _Making(self, call, run) as making:
+            if self.setup.wrap is None:
+                made = self._made(call, making.below, put)
+            else:
+                made = self._hooked(call, run, making.below, put)
+            making.answer = self._checked(call, made)
+        if self.thread is not None:
+            self.thread.append([making.answer])
+        return self._kept(making)
 
-    async def _asteps(
-        self, call: Any, run: Run, below: Run, put: APut | None
-    ) -> AsyncIterator[Any]:
-        """`_steps`, async. A plain function works in a thread, and the tool with it."""
-        wrap = self.setup.wrap
-        if wrap is None:
-            return await self._amade(call, below)
-        if wrap.awaited:
-            return Once(await self._ahooked(call, run, below, put))
-        inside = None if put is None else from_thread(put)
-        return Once(await _in_thread(partial(self._hooked, call, run, below, inside)))
+    async def _aanswered(self, call: Any, run: Run, put: APut | None = None) -> ToolMessage:
+        """`_answered`, async."""
+        async with _Making(self, call, run) as making:
+            if self.setup.wrap is None:
+                made = await self._amade(call, making.below, put)
+            else:
+                made = await self._ahooked(call, run, making.below, put)
+            making.answer = self._checked(call, made)
+        if self.thread is not None:
+            await self.thread.aappend([making.answer])
+        return self._kept(making)
 
     def _hooked(self, call: Any, run: Run, below: Run, put: Put | None) -> Any:
-        """The answer, by way of the user's functions."""
+        """What comes of a call by way of the user's functions."""
 
         def run_tool(call: Any) -> Any:
-            answer = None
-            for answer in self._made(call, below):
-                if put is not None and type(answer) is Progress:
-                    put(answer)
-            return answer
+            return self._made(call, below, put)
 
         wrap: Any = self.setup.wrap
         return run.call(wrap, call, run_tool)
 
     async def _ahooked(self, call: Any, run: Run, below: Run, put: APut | None) -> Any:
-        """`_hooked`, async."""
+        """`_hooked`, async. A plain function works in a thread, and the tool with it."""
+        wrap: Any = self.setup.wrap
+        if not wrap.awaited:
+            inside = None if put is None else from_thread(put)
+            return await _in_thread(partial(self._hooked, call, run, below, inside))
 
         async def run_tool(call: Any) -> Any:
-            answer = None
-            async for answer in await self._amade(call, below):
-                if put is not None and type(answer) is Progress:
-                    await put(answer)
-            return answer
+            return await self._amade(call, below, put)
 
-        wrap: Any = self.setup.wrap
         return await run.acall(wrap, call, run_tool)
 
-    def _made(self, call: Any, below: Run) -> Iterator[Any]:
-        wrong = self._wrong(call)
-        if wrong is not None:
-            return Once(wrong)
-        tool = self.setup.tools[call["name"]]
-        if self.reports:
-            return _sync.open_step(tool.reporting(), Once(call), below)
-        return Once(_sync.value_step(tool, call, below))
+    def _made(self, call: Any, below: Run, put: Put | None) -> Any:
+        """What comes of a call, from the tool itself."""
+        made: Any = self._wrong(call)
+        if made is not None:
+            return made
+        if put is None:
+            return _sync.value_step(self.setup.tools[call["name"]], call, below)
+        for made in self._steps(call, below):
+            if type(made) is Progress:
+                put(made)
+        return made
 
-    async def _amade(self, call: Any, below: Run) -> AsyncIterator[Any]:
-        wrong = self._wrong(call)
-        if wrong is not None:
-            return Once(wrong)
+    async def _amade(self, call: Any, below: Run, put: APut | None) -> Any:
+        """`_made`, async."""
+        made: Any = self._wrong(call)
+        if made is not None:
+            return made
+        if put is None:
+            return await _async.value_step(self.setup.tools[call["name"]], call, below)
+        async for made in self._asteps(call, below):
+            if type(made) is Progress:
+                await put(made)
+        return made
+
+    def _steps(self, call: Any, below: Run) -> Iterator[Any]:
+        """What the tool reports; the last is its answer."""
         tool = self.setup.tools[call["name"]]
-        if self.reports:
-            return _async.open_step(tool.reporting(), Once(call), below)
-        return Once(await _async.value_step(tool, call, below))
+        return _sync.open_step(tool.reporting(), Once(call), below)
+
+    def _asteps(self, call: Any, below: Run) -> AsyncIterator[Any]:
+        """`_steps`, async."""
+        tool = self.setup.tools[call["name"]]
+        return _async.open_step(tool.reporting(), Once(call), below)
 
     def _kept(self, making: _Making) -> ToolMessage:
         answer: ToolMessage = making.answer
@@ -334,7 +373,7 @@ class _Making:
 
 
 class _Lane(Inner, Leaf):
-    """Makes one call after the other, as long as there are any."""
+    """One of several, as an arm of the fan-out."""
 
     name = "tools"
 
@@ -342,24 +381,10 @@ class _Lane(Inner, Leaf):
         self._calls, self._run = calls, run
 
     def _open(self, source: Any, run: Run, kw: Kwargs) -> Iterator[Any]:
-        calls = self._calls
-        try:
-            for call in calls.open_calls():
-                yield from calls.stream(call, self._run)
-        except BaseException:
-            calls.stop()
-            raise
+        return self._calls.lane(self._run)
 
-    async def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
-        calls = self._calls
-        try:
-            for call in calls.open_calls():
-                async with aclosing(calls.astream(call, self._run)) as stream:
-                    async for item in stream:
-                        yield item
-        except BaseException:
-            calls.stop()
-            raise
+    def _aopen(self, source: Any, run: Run, kw: Kwargs) -> AsyncIterator[Any]:
+        return self._calls.alane(self._run)
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:
