@@ -33,7 +33,7 @@ from providers.test_recordings_answers import folded
 
 STREAMS = [e.as_sse() for e in recordings() if e.is_stream and not unknowable(e, "everything")]
 every_stream = pytest.mark.parametrize("exchange", STREAMS, ids=repr)
-PATIENCE = 0.12  # seconds that the models of these tests wait for a piece
+PATIENCE = 0.3  # seconds that the models of these tests wait for a piece
 NO_PATIENCE = 0.04  # where none comes
 
 
