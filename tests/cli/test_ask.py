@@ -116,11 +116,13 @@ def test_the_passages_are_shown_though_the_model_fails(here, store, monkeypatch)
     assert "FakeListChatModelError" in err
 
 
-def test_that_there_is_no_answer_is_said(here, store, monkeypatch):
-    model = FakeListChatModel(responses=[""])
+@pytest.mark.parametrize("said", ["", "The answer is:"], ids=["nothing", "a lead-in"])
+def test_that_there_is_no_answer_is_said(here, store, monkeypatch, said):
+    model = FakeListChatModel(responses=[said])
     monkeypatch.setattr(asking, "init_chat_model", lambda name, **options: model)
     code, out, err = here("ask", "st", "What does the mill grind?", "-k", "2")
-    assert (code, out) == (0, SAID.removeprefix(ANSWER + "\n"))
+    passages = SAID.removeprefix(ANSWER + "\n")
+    assert (code, out) == (0, f"{said}\n{passages}" if said else passages)
     assert err == "the model gave no answer\n"
 
 

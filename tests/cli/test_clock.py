@@ -64,6 +64,11 @@ def test_counts_of_several_messages_add_up():
     assert clock.about_tokens() == "first token 100 ms · 3 tokens · 20 tokens/s"
 
 
+def test_what_came_at_once_says_nothing_of_the_speed():
+    clock, _ = run((0.1, message("a", 3)), (0.1, message("b", 3)))
+    assert clock.about_tokens() == "first token 100 ms · 6 tokens"
+
+
 def test_one_token_and_no_text():
     assert run((0.1, message("a", 1)))[0].about_tokens() == "first token 100 ms · 1 token"
     assert run((0.1, message("", 0)))[0].about_tokens() == "0 tokens"

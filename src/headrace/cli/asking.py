@@ -88,7 +88,7 @@ class _Asked:
         self._screen = Screen(lines=as_json)
         self._as_json = as_json
         self._passages: list[Document] = []
-        self._answered = False
+        self._answer = ""
 
     def take(self, chunk: Mapping[str, Any]) -> None:
         """A piece of the chain's output."""
@@ -103,12 +103,14 @@ class _Asked:
             self._clock.tick(piece)
             if piece.text:
                 self.arrived()
-                self._answered = True
+                self._answer += piece.text
                 self._screen.show({"answer": piece.text} if self._as_json else piece)
 
     def about(self) -> str:
         """What there is to say of the answer."""
-        return self._clock.about_tokens() if self._answered else "the model gave no answer"
+        said = self._answer.strip()
+        nothing = not said or said.endswith(":")  # it has said that an answer comes, and none came
+        return "the model gave no answer" if nothing else self._clock.about_tokens()
 
     def end(self, *, passages: bool = True) -> None:
         """The answer is there, or will not come."""

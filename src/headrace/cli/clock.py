@@ -13,6 +13,8 @@ from headrace.timing.gaps import rate_text, seconds_text
 
 __all__ = ["Clock"]
 
+_TOO_SHORT = 1e-3  # seconds: what came at once had waited, and says nothing about the model
+
 
 class Clock:
     """Runs from when it is made; `tick` once for each chunk.
@@ -63,7 +65,7 @@ class Clock:
         parts = [] if first is None else [f"first token {seconds_text(first - self.start)}"]
         parts.append(f"{tokens} token{'s' * (tokens != 1)}")
         writing = self._texts.gaps
-        if tokens > 1 and writing.count:
+        if tokens > 1 and writing.total > _TOO_SHORT:
             # The first one came at the end of reading the prompt, which is no writing speed.
             parts.append(f"{rate_text((tokens - 1) / max(writing.total, 1e-9))} tokens/s")
         return " · ".join(parts)
