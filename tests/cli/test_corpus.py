@@ -106,7 +106,7 @@ def test_the_prompt_has_room_in_the_model(indexed, own):
     room = 1024 - model.max_tokens if own else rest + _READS + 5
     assert room - 60 < tokens <= room
     assert ("```" in prompt) is own
-    assert prompt.endswith(f"Question: {question}\nAnswer in one or two sentences.")
+    assert prompt.endswith(f"answer in one sentence: {question}")
 
 
 def test_a_question_that_is_too_long_is_an_error(headrace_there):
