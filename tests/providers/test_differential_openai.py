@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
+from openai import DefaultHttpxClient
 
 from providers.differential import differing
 from providers.models import KEY
@@ -55,6 +56,9 @@ def _theirs(exchange: Exchange, url: str) -> tuple[Any, Callable[[], None]]:
     address = base_url(exchange.provider, url)
     settings: dict[str, Any] = {"model": exchange.model or "a-model", "api_key": KEY}
     settings |= {"max_retries": 0, "use_responses_api": exchange.api == "responses"}
+    # One of its own: langchain-openai keeps those it makes by address, closed ones too, and a port
+    # may come again.
+    settings["http_client"] = DefaultHttpxClient()
     if exchange.api == "responses":
         settings["output_version"] = "v1"
     else:
